@@ -1,0 +1,36 @@
+import { z } from 'zod'
+
+export const keyScopes = [
+  'sessions:read',
+  'sessions:write',
+  'connections:read',
+  'connections:write',
+  'credentials:read',
+  'operator',
+] as const
+export const keyScope = z.enum(keyScopes)
+export type KeyScope = z.infer<typeof keyScope>
+
+/** WebSocket close codes of the live view (4000–4999 are private use, RFC 6455 section 7.4.2). */
+export const liveCloseCodes = {
+  session_ended: 4000,
+  machine_lost: 4001,
+  ticket_revoked: 4002,
+  protocol_error: 4003,
+  viewer_stalled: 4004,
+  controller_stopping: 4005,
+  replaced: 4006,
+} as const
+export type LiveCloseReason = keyof typeof liveCloseCodes
+
+export const createTicket = z.strictObject({
+  access: z.enum(['control', 'view']).default('control'),
+  ttl_seconds: z.number().int().min(5).max(300).default(30),
+})
+export const ticket = z.object({
+  ticket: z.string(),
+  url: z.string(),
+  access: z.enum(['control', 'view']),
+  expires_at: z.iso.datetime(),
+})
+export type Ticket = z.infer<typeof ticket>

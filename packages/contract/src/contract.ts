@@ -1,0 +1,11 @@
+/** Words that cross a process boundary. zod only, no I/O. */
+export * from './access.ts'
+export * from './agent-link.ts'
+export * from './connection.ts'
+export * from './errors.ts'
+export * from './ids.ts'
+export * from './image.ts'
+export * from './machine.ts'
+export * from './problem.ts'
+export * from './provider.ts'
+export * from './session.ts'

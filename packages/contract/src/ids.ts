@@ -1,0 +1,31 @@
+import { z } from 'zod'
+
+/** Prefix of each kind of id. An id is `<prefix>_` and 24 lower-case base32 characters (120 random bits). */
+export const idPrefixes = {
+  session: 'ses',
+  machine: 'vm',
+  image: 'img',
+  connection: 'con',
+  credential: 'crd',
+  key: 'key',
+  ticket: 'tkt',
+  event: 'evt',
+} as const
+export type IdKind = keyof typeof idPrefixes
+
+const idSchema = (kind: IdKind) =>
+  z
+    .string()
+    .regex(
+      new RegExp(`^${idPrefixes[kind]}_[a-z2-7]{24}$`),
+      `must look like ${idPrefixes[kind]}_ and 24 letters or digits`,
+    )
+
+export const sessionId = idSchema('session')
+export const machineId = idSchema('machine')
+export const connectionId = idSchema('connection')
+export const credentialId = idSchema('credential')
+export const keyId = idSchema('key')
+
+/** `img_` and the first 24 hexadecimal characters of the SHA-256 of the manifest's content part. */
+export const imageId = z.string().regex(/^img_[0-9a-f]{24}$/)

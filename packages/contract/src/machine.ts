@@ -1,0 +1,16 @@
+import { z } from 'zod'
+import { imageId, machineId, sessionId } from './ids.ts'
+
+export const machineStates = ['absent', 'booting', 'paused', 'running', 'unknown'] as const
+export type MachineState = (typeof machineStates)[number]
+
+export const machine = z.object({
+  id: machineId,
+  session_id: sessionId.nullable(),
+  image_id: imageId,
+  vm_ip: z.string(),
+  slot_kind: z.enum(['tap', 'user']),
+  accelerator: z.enum(['kvm', 'tcg']),
+  created_at: z.iso.datetime(),
+})
+export type Machine = z.infer<typeof machine>

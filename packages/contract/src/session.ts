@@ -1,0 +1,115 @@
+import { z } from 'zod'
+import { errorCodes } from './errors.ts'
+import { connectionId, imageId, machineId, sessionId } from './ids.ts'
+
+export const sessionStatuses = ['queued', 'starting', 'vm_created', 'ready', 'capturing', 'ending', 'ended'] as const
+export const sessionStatus = z.enum(sessionStatuses)
+export type SessionStatus = z.infer<typeof sessionStatus>
+
+export const outcomes = ['completed', 'failed', 'expired', 'cancelled'] as const
+export const outcome = z.enum(outcomes)
+export type Outcome = z.infer<typeof outcome>
+
+/** The steps of a session in the order in which they happen. */
+export const stageNames = [
+  'queue',
+  'network',
+  'machine',
+  'boot',
+  'claim',
+  'screen',
+  'open',
+  'sign_in',
+  'capture',
+  'store',
+  'teardown',
+] as const
+export const stageName = z.enum(stageNames)
+export type StageName = z.infer<typeof stageName>
+
+export const stage = z.object({
+  name: stageName,
+  started_at: z.iso.datetime(),
+  /** null while the stage runs. */
+  duration_ms: z.number().int().nonnegative().nullable(),
+})
+
+export const failure = z.object({
+  code: z.enum(errorCodes),
+  stage: stageName.nullable(),
+  /** One sentence for the account owner. */
+  message: z.string(),
+  /** For the operator. */
+  hint: z.string(),
+  /** What exactly happened; never a secret. */
+  detail: z.string().nullable(),
+})
+export type Failure = z.infer<typeof failure>
+
+/** What was handed over, in counts and names; never values. Shown to the account owner. */
+export const captureSummary = z.object({
+  kind: z.enum(['oauth2', 'website']),
+  tokens: z.array(z.enum(['access_token', 'refresh_token', 'id_token'])),
+  scopes: z.array(z.string()),
+  cookies: z.number().int(),
+  origins: z.array(z.string()),
+  local_storage: z.number().int(),
+  session_storage: z.number().int(),
+  indexed_db: z.number().int(),
+})
+export type CaptureSummary = z.infer<typeof captureSummary>
+
+/** The account holder's name in the integrator's own system; printable, no control characters. */
+export const subject = z
+  .string()
+  .trim()
+  .min(1)
+  .max(200)
+  .regex(/^[^\p{Cc}\p{Cs}]+$/u, 'must not contain control characters')
+
+export const createSession = z.strictObject({
+  provider: z.string().min(1).max(64),
+  subject,
+  connection_id: connectionId.optional(),
+  timeout_seconds: z.number().int().min(60).max(3600).optional(),
+  return_url: z
+    .url({ protocol: /^https?$/ })
+    .max(2000)
+    .optional(),
+})
+export type CreateSession = z.infer<typeof createSession>
+
+export const session = z.object({
+  id: sessionId,
+  provider: z.string(),
+  subject: z.string(),
+  status: sessionStatus,
+  outcome: outcome.nullable(),
+  browser_vm_id: machineId.nullable(),
+  vm_ip: z.string().nullable(),
+  vnc_url: z.string().nullable(),
+  image_id: imageId.nullable(),
+  stages: z.array(stage),
+  failure: failure.nullable(),
+  captured: captureSummary.nullable(),
+  connection_id: connectionId.nullable(),
+  return_url: z.string().nullable(),
+  created_at: z.iso.datetime(),
+  expires_at: z.iso.datetime(),
+  ended_at: z.iso.datetime().nullable(),
+})
+export type Session = z.infer<typeof session>
+
+/** The answer to POST /v1/sessions: the only time the entry secret is shown. */
+export const createdSession = session.extend({ hosted_url: z.url() })
+export type CreatedSession = z.infer<typeof createdSession>
+
+/** One event on a session's SSE stream (`event: session`, `id:` is `seq`). */
+export const sessionEvent = z.object({
+  seq: z.number().int(),
+  session_id: sessionId,
+  type: z.enum(['created', 'status', 'stage', 'entered', 'entry_refused', 'ticket', 'viewer']),
+  at: z.iso.datetime(),
+  data: z.record(z.string(), z.unknown()),
+})
+export type SessionEvent = z.infer<typeof sessionEvent>

@@ -1,0 +1,51 @@
+import { z } from 'zod'
+
+/** `$ANTEROOM_HOME/config.yaml`; every key may be left out. Environment: `ANTEROOM_<SECTION>_<KEY>`, for example ANTEROOM_LISTEN_PORT. */
+export const configSchema = z.strictObject({
+  listen: z
+    .strictObject({
+      host: z.string().default('127.0.0.1'),
+      /** 0: any free port. */
+      port: z.int().min(0).max(65535).default(4400),
+    })
+    .prefault({}),
+  /** Where people reach the controller, when that is not the listening address. */
+  public_url: z.url({ protocol: /^https?$/ }).optional(),
+  network: z
+    .strictObject({
+      kind: z.enum(['auto', 'tap', 'user']).default('auto'),
+      /** Addresses of tap slots, four for each. */
+      pool: z.cidrv4().default('10.213.0.0/24'),
+      /** Addresses of user slots; inside 127.0.0.0/8. */
+      user_pool: z.cidrv4().default('127.213.0.0/26'),
+    })
+    .prefault({}),
+  vmm: z
+    .strictObject({
+      binary: z.string().default('qemu-system-x86_64'),
+      accelerator: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
+      memory_mib: z.int().min(768).max(65536).default(1536),
+      vcpus: z.int().min(1).max(16).default(2),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      max_machines: z.int().min(1).max(1000).default(4),
+      max_queued: z.int().min(0).max(10_000).default(100),
+    })
+    .prefault({}),
+  timeouts: z
+    .strictObject({
+      session_seconds: z.int().min(60).max(3600).default(900),
+      boot_seconds: z.int().min(5).max(600).default(180),
+    })
+    .prefault({}),
+  providers_dir: z.string().optional(),
+  demo: z.enum(['auto', 'on', 'off']).default('auto'),
+  log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+})
+
+export type Config = Readonly<z.infer<typeof configSchema>> & {
+  /** Absolute path of the state directory. */
+  readonly home: string
+}

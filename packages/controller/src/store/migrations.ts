@@ -1,0 +1,141 @@
+/**
+ * Numbered, forward only. A migration that has been released never changes; mistakes are mended by the next one.
+ * The statements are plain enough for SQLite and Postgres alike.
+ */
+export interface Migration {
+  readonly number: number
+  readonly name: string
+  readonly statements: readonly string[]
+}
+
+const live = `'vm_created', 'ready', 'capturing'`
+
+export const migrations: readonly Migration[] = [
+  {
+    number: 1,
+    name: 'sessions, machines, connections, vault, access',
+    statements: [
+      `create table sessions (
+        id text primary key,
+        version integer not null,
+        status text not null check (status in ('queued', 'starting', ${live}, 'ending', 'ended')),
+        outcome text check (outcome in ('completed', 'failed', 'expired', 'cancelled')),
+        provider text not null,
+        provider_definition text not null,
+        subject text not null,
+        connection_id text,
+        return_url text,
+        end_requested text check (end_requested in ('completed', 'failed', 'expired', 'cancelled')),
+        capture_requested integer not null default 0,
+        browser_vm_id text,
+        vm_ip text,
+        vnc_url text,
+        image_id text,
+        failure text,
+        captured text,
+        entry_hash text not null,
+        entered_at integer,
+        attempt integer not null default 0,
+        not_before integer not null default 0,
+        created_at integer not null,
+        expires_at integer not null,
+        ended_at integer,
+        -- The investigation that started this project: a live session without these fields cannot be written.
+        constraint live_session_has_its_machine check (
+          status not in (${live}) or (browser_vm_id is not null and vm_ip is not null and vnc_url is not null and image_id is not null)),
+        constraint ending_session_has_an_outcome check ((status in ('ending', 'ended')) = (outcome is not null)),
+        constraint ended_session_has_a_time check ((status = 'ended') = (ended_at is not null)),
+        constraint failed_session_has_a_reason check (outcome is null or outcome <> 'failed' or failure is not null)
+      )`,
+      `create index sessions_due on sessions (status, not_before) where status <> 'ended'`,
+      `create index sessions_newest on sessions (created_at desc, id desc)`,
+      `create index sessions_by_subject on sessions (provider, subject)`,
+      `create table stages (
+        session_id text not null references sessions (id) on delete cascade,
+        name text not null,
+        started_at integer not null,
+        ended_at integer,
+        primary key (session_id, name)
+      )`,
+      `create table events (
+        seq integer primary key autoincrement,
+        session_id text not null,
+        type text not null,
+        at integer not null,
+        data text not null
+      )`,
+      `create index events_by_session on events (session_id, seq)`,
+      `create table machines (
+        id text primary key,
+        session_id text unique references sessions (id),
+        image_id text not null,
+        slot_kind text not null check (slot_kind in ('tap', 'user')),
+        slot_index integer not null unique,
+        vm_ip text not null unique,
+        accelerator text not null check (accelerator in ('kvm', 'tcg')),
+        created_at integer not null
+      )`,
+      `create table connections (
+        id text primary key,
+        provider text not null,
+        subject text not null,
+        version integer not null default 0,
+        captured text,
+        last_session_id text,
+        created_at integer not null,
+        updated_at integer not null,
+        unique (provider, subject)
+      )`,
+      `create table credentials (
+        id text primary key,
+        connection_id text not null references connections (id) on delete cascade,
+        version integer not null,
+        session_id text not null unique,
+        ciphertext text not null,
+        wrapped_key text not null,
+        wrapping_key_id text not null,
+        captured_at integer not null,
+        unique (connection_id, version)
+      )`,
+      `create table sealing_keys (
+        session_id text primary key,
+        kid text not null unique,
+        public_x text not null,
+        wrapped_private text not null,
+        wrapping_key_id text not null,
+        created_at integer not null
+      )`,
+      `create table tickets (
+        hash text primary key,
+        session_id text not null,
+        access text not null check (access in ('control', 'view')),
+        expires_at integer not null,
+        used_at integer,
+        revoked_at integer
+      )`,
+      `create index tickets_by_session on tickets (session_id)`,
+      `create table api_keys (
+        id text primary key,
+        name text not null,
+        hash text not null unique,
+        scopes text not null,
+        created_at integer not null
+      )`,
+      `create table cookies (hash text primary key, session_id text, expires_at integer not null)`,
+      `create table sign_in_links (hash text primary key, expires_at integer not null)`,
+      `create table idempotency (
+        principal text not null,
+        key text not null,
+        request_hash text not null,
+        session_id text not null,
+        created_at integer not null,
+        primary key (principal, key)
+      )`,
+      // S4 of the fault plan: whatever code runs, an ended session and its outcome never change again.
+      `create trigger ended_is_final before update on sessions when old.status = 'ended'
+        begin select raise(abort, 'an ended session never changes'); end`,
+      `create trigger outcome_is_final before update of outcome on sessions when old.outcome is not null and new.outcome is not old.outcome
+        begin select raise(abort, 'an outcome never changes'); end`,
+    ],
+  },
+]

@@ -1,0 +1,58 @@
+import { AppError } from '@anteroom/base'
+import { Kysely, sql, type Transaction } from 'kysely'
+import { type Migration, migrations } from './migrations.ts'
+import { openSqlite, sqliteDialect } from './sqlite-dialect.ts'
+import type { Tables } from './tables.ts'
+
+export type { NewRow, Row, Tables } from './tables.ts'
+
+/** A Kysely to query with: the database itself, or a transaction on it. */
+export type Db = Kysely<Tables>
+export type Tx = Transaction<Tables>
+
+export interface Store {
+  readonly db: Db
+  /** All or nothing; transactions run one after the other. */
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+/**
+ * Opens the database at `path` (`:memory:` for tests) and brings it to the newest migration.
+ * @throws AppError store_unavailable
+ */
+export async function openStore(path: string): Promise<Store> {
+  try {
+    const db = new Kysely<Tables>({ dialect: sqliteDialect(openSqlite(path)) })
+    await migrate(db, migrations)
+    return {
+      db,
+      transaction: (work) => db.transaction().execute(work),
+      close: () => db.destroy(),
+    }
+  } catch (error) {
+    throw new AppError('store_unavailable', {
+      detail: `${path}: ${error instanceof Error ? error.message : String(error)}`,
+      cause: error,
+    })
+  }
+}
+
+async function migrate(db: Db, list: readonly Migration[]): Promise<void> {
+  await sql`create table if not exists migrations (number integer primary key, name text not null, applied_at integer not null)`.execute(
+    db,
+  )
+  const { rows } = await sql<{ last: number | null }>`select max(number) as last from migrations`.execute(db)
+  const last = rows[0]?.last ?? 0
+  const newest = list.at(-1)?.number ?? 0
+  if (last > newest)
+    throw new Error(`the database was written by a newer version (migration ${last}; this version knows ${newest})`)
+  for (const migration of list.filter((m) => m.number > last)) {
+    await db.transaction().execute(async (tx) => {
+      for (const statement of migration.statements) await sql.raw(statement).execute(tx)
+      await sql`insert into migrations (number, name, applied_at) values (${migration.number}, ${migration.name}, ${Date.now()})`.execute(
+        tx,
+      )
+    })
+  }
+}

@@ -1,0 +1,156 @@
+import type { CaptureSummary, Failure, KeyScope, Outcome, SessionStatus, StageName } from '@anteroom/contract'
+import type { Generated, Insertable, Selectable } from 'kysely'
+
+/** Times are integer milliseconds since 1970; JSON is text, parsed and printed by the module that owns the table. */
+type Json<_T> = string
+
+export interface SessionsTable {
+  id: string
+  /** Grows with every change of state; every update names the version that it read. */
+  version: number
+  status: SessionStatus
+  outcome: Outcome | null
+  provider: string
+  /** The definition as it was when the session was created. */
+  provider_definition: Json<unknown>
+  subject: string
+  connection_id: string | null
+  return_url: string | null
+  /** What someone asked for, and the reconciler acts on: ends the session with this outcome. */
+  end_requested: Outcome | null
+  /** The person said that they are signed in. */
+  capture_requested: number
+  browser_vm_id: string | null
+  vm_ip: string | null
+  vnc_url: string | null
+  image_id: string | null
+  failure: Json<Failure> | null
+  captured: Json<CaptureSummary> | null
+  /** SHA-256 of the entry secret, hexadecimal. */
+  entry_hash: string
+  entered_at: number | null
+  attempt: number
+  /** The reconciler leaves the row alone until then. */
+  not_before: number
+  created_at: number
+  expires_at: number
+  ended_at: number | null
+}
+
+export interface StagesTable {
+  session_id: string
+  name: StageName
+  started_at: number
+  ended_at: number | null
+}
+
+export interface EventsTable {
+  seq: Generated<number>
+  session_id: string
+  type: string
+  at: number
+  data: Json<Record<string, unknown>>
+}
+
+/** A machine and the lease of its network slot; the row goes when both are verified absent. */
+export interface MachinesTable {
+  id: string
+  session_id: string | null
+  image_id: string
+  slot_kind: 'tap' | 'user'
+  slot_index: number
+  vm_ip: string
+  accelerator: 'kvm' | 'tcg'
+  created_at: number
+}
+
+export interface ConnectionsTable {
+  id: string
+  provider: string
+  subject: string
+  version: number
+  captured: Json<CaptureSummary> | null
+  last_session_id: string | null
+  created_at: number
+  updated_at: number
+}
+
+export interface CredentialsTable {
+  id: string
+  connection_id: string
+  version: number
+  session_id: string
+  /** AES-256-GCM under the entry's data key: base64url of iv, ciphertext, tag. */
+  ciphertext: string
+  /** The data key, wrapped under the key named by `wrapping_key_id`. */
+  wrapped_key: string
+  wrapping_key_id: string
+  captured_at: number
+}
+
+export interface SealingKeysTable {
+  session_id: string
+  kid: string
+  public_x: string
+  wrapped_private: string
+  wrapping_key_id: string
+  created_at: number
+}
+
+export interface TicketsTable {
+  /** SHA-256 of the ticket, hexadecimal. */
+  hash: string
+  session_id: string
+  access: 'control' | 'view'
+  expires_at: number
+  used_at: number | null
+  revoked_at: number | null
+}
+
+export interface ApiKeysTable {
+  id: string
+  name: string
+  /** SHA-256 of the key, hexadecimal. */
+  hash: string
+  scopes: Json<KeyScope[]>
+  created_at: number
+}
+
+/** Cookies: of the operator (no session) or of an account owner's browser (bound to one session). */
+export interface CookiesTable {
+  hash: string
+  session_id: string | null
+  expires_at: number
+}
+
+/** One-time sign-in links of the operator. */
+export interface SignInLinksTable {
+  hash: string
+  expires_at: number
+}
+
+export interface IdempotencyTable {
+  principal: string
+  key: string
+  request_hash: string
+  session_id: string
+  created_at: number
+}
+
+export interface Tables {
+  sessions: SessionsTable
+  stages: StagesTable
+  events: EventsTable
+  machines: MachinesTable
+  connections: ConnectionsTable
+  credentials: CredentialsTable
+  sealing_keys: SealingKeysTable
+  tickets: TicketsTable
+  api_keys: ApiKeysTable
+  cookies: CookiesTable
+  sign_in_links: SignInLinksTable
+  idempotency: IdempotencyTable
+}
+
+export type Row<T extends keyof Tables> = Selectable<Tables[T]>
+export type NewRow<T extends keyof Tables> = Insertable<Tables[T]>
