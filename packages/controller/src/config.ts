@@ -17,7 +17,10 @@ export const configSchema = z.strictObject({
       /** Addresses of tap slots, four for each. */
       pool: z.cidrv4().default('10.213.0.0/24'),
       /** Addresses of user slots; inside 127.0.0.0/8. */
-      user_pool: z.cidrv4().default('127.213.0.0/26'),
+      user_pool: z
+        .cidrv4()
+        .refine((pool) => pool.startsWith('127.'), 'must lie inside 127.0.0.0/8')
+        .default('127.213.0.0/26'),
     })
     .prefault({}),
   vmm: z

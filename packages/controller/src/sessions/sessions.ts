@@ -1,5 +1,14 @@
+import { AppError, type Scope } from '@anteroom/base'
 import type { CreatedSession, CreateSession, Outcome, Session, SessionStatus } from '@anteroom/contract'
 import type { RfbEndpoint } from '../live/live.ts'
+import { type CreateOptions, insertSession } from './create-session.ts'
+import { listSessions } from './list-sessions.ts'
+import { createReconciler } from './reconciler.ts'
+import type { SessionDeps } from './session-deps.ts'
+import { createSessionRows } from './session-rows.ts'
+import { isLive, isOpen } from './state.ts'
+
+export type { SessionDeps } from './session-deps.ts'
 
 export interface SessionFilter {
   readonly status?: SessionStatus
@@ -12,17 +21,77 @@ export interface SessionFilter {
 /** One attempt to sign in. These write intent; the reconciler acts. */
 export interface Sessions {
   /** Answers at once; never waits for a machine. @throws AppError provider_unknown, provider_invalid, capacity_exhausted, idempotency_conflict, image_missing */
-  create(
-    request: CreateSession,
-    options: { readonly principal: string; readonly idempotencyKey?: string },
-  ): Promise<CreatedSession>
+  create(request: CreateSession, options: CreateOptions): Promise<CreatedSession>
   /** @throws AppError not_found */
   get(id: string): Promise<Session>
   list(filter: SessionFilter): Promise<{ items: Session[]; next_cursor: string | null }>
-  /** Idempotent; no effect on an ended session. */
+  /** Idempotent; no effect on a session that is ending or has ended. */
   requestEnd(id: string, outcome: Extract<Outcome, 'cancelled' | 'expired'>): Promise<Session>
   /** "I am signed in". @throws AppError session_not_ready, session_over */
   requestCapture(id: string): Promise<Session>
   /** Where the live view connects. @throws AppError session_not_ready, session_over */
   rfbEndpoint(id: string): Promise<RfbEndpoint>
+  /** Moves every session along until `scope` is over; resolves when nothing is in the middle of a step. */
+  run(scope: Scope): Promise<void>
+}
+
+export function createSessions(deps: SessionDeps): Sessions {
+  const { store } = deps
+  const rows = createSessionRows(store, deps.events, deps.clock)
+  const reconciler = createReconciler(deps, rows)
+
+  const sessions: Sessions = {
+    async create(request, options) {
+      const { row, secret } = await insertSession(deps, request, options)
+      deps.events.notify(row.id)
+      reconciler.kick()
+      return {
+        ...(await rows.resource(store.db, row)),
+        hosted_url: `${deps.publicUrl()}/connect/${row.id}#entry=${secret}`,
+      }
+    },
+
+    get: async (id) => await rows.resource(store.db, await rows.load(store.db, id)),
+
+    list: (filter) => listSessions(store.db, rows, filter),
+
+    async requestEnd(id, outcome) {
+      await rows.load(store.db, id)
+      await store.db
+        .updateTable('sessions')
+        .set({ end_requested: outcome })
+        .where('id', '=', id)
+        .where('end_requested', 'is', null)
+        .where('status', 'not in', ['ending', 'ended'])
+        .execute()
+      reconciler.interrupt(id)
+      return await sessions.get(id)
+    },
+
+    async requestCapture(id) {
+      const row = await rows.load(store.db, id)
+      if (!isOpen(row.status)) throw new AppError('session_over')
+      if (row.status !== 'ready' && row.status !== 'capturing')
+        throw new AppError('session_not_ready', { detail: `the session is ${row.status}; it must be ready` })
+      await store.db
+        .updateTable('sessions')
+        .set({ capture_requested: 1 })
+        .where('id', '=', id)
+        .where('status', '=', 'ready')
+        .execute()
+      return await sessions.get(id)
+    },
+
+    async rfbEndpoint(id) {
+      const row = await rows.load(store.db, id)
+      if (!isOpen(row.status)) throw new AppError('session_over')
+      const lease =
+        isLive(row.status) && row.status !== 'vm_created' ? await deps.leases.ofSession(store.db, id) : undefined
+      if (!lease) throw new AppError('session_not_ready', { detail: `the session is ${row.status}; it must be ready` })
+      return deps.rfbOf(lease)
+    },
+
+    run: (scope) => reconciler.run(scope),
+  }
+  return sessions
 }

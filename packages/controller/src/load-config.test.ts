@@ -1,0 +1,46 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { loadConfig } from './load-config.ts'
+
+let home: string
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'anteroom-config-'))
+})
+afterEach(() => rmSync(home, { recursive: true }))
+
+const write = (yaml: string): void => writeFileSync(join(home, 'config.yaml'), yaml)
+
+test('without a file every key has its default', () => {
+  expect(loadConfig(home, {})).toMatchObject({
+    home,
+    listen: { host: '127.0.0.1', port: 4400 },
+    network: { kind: 'auto' },
+  })
+})
+
+test('flags are over the environment, the environment over the file, and what they leave out stays', () => {
+  write('listen: { port: 1000, host: 127.0.0.2 }\nvmm: { memory_mib: 1024 }\n')
+  const config = loadConfig(home, { ANTEROOM_LISTEN_PORT: '2000', ANTEROOM_VMM_VCPUS: '4' }, { listen: { port: 3000 } })
+  expect(config).toMatchObject({ listen: { port: 3000, host: '127.0.0.2' }, vmm: { memory_mib: 1024, vcpus: 4 } })
+})
+
+test.each([
+  ['lisetn: { port: 1 }', 'lisetn is no setting; did you mean listen?'],
+  ['vmm: { memory_mb: 1024 }', 'vmm.memory_mb is no setting; did you mean vmm.memory_mib?'],
+  ['vmm: { memory_mib: 1.5GiB }', 'vmm.memory_mib:'],
+  ['network: { pool: 10.0.0.0 }', 'network.pool:'],
+  ['network: { user_pool: 10.0.0.0/24 }', 'network.user_pool:'],
+  ['listen: [1', 'config.yaml'],
+  ['- 1', 'must hold keys and values'],
+])('%s is refused: %s', (yaml, message) => {
+  write(yaml)
+  expect(() => loadConfig(home, {})).toThrow(
+    expect.objectContaining({ code: 'config_invalid', detail: expect.stringContaining(message) }),
+  )
+})
+
+test('an unknown variable of the environment is refused with the nearest known one', () => {
+  expect(() => loadConfig(home, { ANTEROOM_LISTEN_PROT: '1' })).toThrow('did you mean ANTEROOM_LISTEN_PORT?')
+})

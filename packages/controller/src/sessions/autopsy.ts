@@ -1,0 +1,27 @@
+import { AppError } from '@anteroom/base'
+import type { MachineDriver, MachineEvidence } from '../machines/driver.ts'
+
+const lastLines = (text: string, count: number): string => text.trimEnd().split('\n').slice(-count).join('\n')
+
+const lastWords = ({ console, vmm }: MachineEvidence): string =>
+  [vmm && `monitor:\n${lastLines(vmm, 8)}`, console && `console:\n${lastLines(console, 12)}`]
+    .filter(Boolean)
+    .join('\n') || 'it left no output'
+
+/** Why a machine that ran is not there any more. A kernel panic ends the monitor too (`panic=-1`, `-no-reboot`). */
+export async function deathOf(driver: MachineDriver, id: string): Promise<AppError> {
+  const evidence = await driver.evidence(id)
+  const panicked = evidence.console.includes('Kernel panic')
+  return new AppError(panicked ? 'boot_failed' : 'vmm_exited', { detail: lastWords(evidence) })
+}
+
+/** The deadline of the boot has passed while the machine ran: how far did it come? The markers are printed by its init. */
+export async function whyNotBooted(error: unknown, driver: MachineDriver, id: string): Promise<unknown> {
+  if (!(error instanceof AppError) || error.code !== 'deadline_exceeded') return error
+  const evidence = await driver.evidence(id)
+  const reachedUserSpace = evidence.console.includes('anteroom: user space')
+  return new AppError(reachedUserSpace ? 'agent_unreachable' : 'boot_timeout', {
+    detail: lastWords(evidence),
+    cause: error,
+  })
+}

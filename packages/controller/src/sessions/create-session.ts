@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto'
+import { AppError, newId, newToken } from '@anteroom/base'
+import type { CreateSession } from '@anteroom/contract'
+import type { Tx } from '../store/store.ts'
+import type { SessionDeps } from './session-deps.ts'
+import type { SessionRow } from './session-rows.ts'
+
+export interface CreateOptions {
+  readonly principal: string
+  readonly idempotencyKey?: string
+}
+
+/** Idempotency keys are remembered this long. */
+const idempotencyMs = 24 * 3600 * 1000
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+/**
+ * Writes the row of a new session, and nothing else. A repeated Idempotency-Key gives the same session again with a fresh entry
+ * secret, as long as nobody has entered by the old one (only its hash is known).
+ */
+export async function insertSession(
+  deps: SessionDeps,
+  request: CreateSession,
+  options: CreateOptions,
+): Promise<{ row: SessionRow; secret: string }> {
+  const definition = deps.providers.get(request.provider)
+  await deps.images.current()
+  const secret = newToken()
+  const row = await deps.store.transaction(async (tx) => {
+    const earlier = await findEarlier(deps, tx, request, options)
+    if (earlier) return await renewEntry(tx, earlier, sha256(secret))
+    await checkRoom(deps, tx)
+    const now = deps.clock.now()
+    const connectionId = await deps.connections.ensure(tx, request.provider, request.subject, now)
+    if (request.connection_id !== undefined && request.connection_id !== connectionId)
+      throw new AppError('invalid_request', {
+        fields: [{ pointer: '/connection_id', message: 'is not the connection of this provider and subject' }],
+      })
+    const inserted = await tx
+      .insertInto('sessions')
+      .values({
+        id: newId('session'),
+        version: 1,
+        status: 'queued',
+        provider: request.provider,
+        provider_definition: JSON.stringify(definition),
+        subject: request.subject,
+        connection_id: connectionId,
+        return_url: request.return_url ?? null,
+        entry_hash: sha256(secret),
+        capture_requested: 0,
+        attempt: 0,
+        not_before: 0,
+        created_at: now,
+        expires_at: now + (request.timeout_seconds ?? deps.config.timeouts.session_seconds) * 1000,
+      })
+      .returningAll()
+      .executeTakeFirstOrThrow()
+    await tx
+      .insertInto('stages')
+      .values({ session_id: inserted.id, name: 'queue', started_at: now, ended_at: null })
+      .execute()
+    await deps.events.append(tx, inserted.id, 'created', { provider: request.provider, subject: request.subject })
+    if (options.idempotencyKey !== undefined)
+      await tx
+        .insertInto('idempotency')
+        .values({
+          principal: options.principal,
+          key: options.idempotencyKey,
+          request_hash: sha256(JSON.stringify(request)),
+          session_id: inserted.id,
+          created_at: now,
+        })
+        .execute()
+    return inserted
+  })
+  return { row, secret }
+}
+
+async function findEarlier(
+  deps: SessionDeps,
+  tx: Tx,
+  request: CreateSession,
+  options: CreateOptions,
+): Promise<SessionRow | undefined> {
+  if (options.idempotencyKey === undefined) return undefined
+  await tx
+    .deleteFrom('idempotency')
+    .where('created_at', '<', deps.clock.now() - idempotencyMs)
+    .execute()
+  const known = await tx
+    .selectFrom('idempotency')
+    .selectAll()
+    .where('principal', '=', options.principal)
+    .where('key', '=', options.idempotencyKey)
+    .executeTakeFirst()
+  if (!known) return undefined
+  if (known.request_hash !== sha256(JSON.stringify(request))) throw new AppError('idempotency_conflict')
+  return await tx.selectFrom('sessions').selectAll().where('id', '=', known.session_id).executeTakeFirst()
+}
+
+async function renewEntry(tx: Tx, row: SessionRow, entryHash: string): Promise<SessionRow> {
+  if (row.entered_at !== null || row.status === 'ended') return row
+  await tx.updateTable('sessions').set({ entry_hash: entryHash }).where('id', '=', row.id).execute()
+  return { ...row, entry_hash: entryHash }
+}
+
+async function checkRoom(deps: SessionDeps, tx: Tx): Promise<void> {
+  const { queued } = await tx
+    .selectFrom('sessions')
+    .select((eb) => eb.fn.countAll<number>().as('queued'))
+    .where('status', '=', 'queued')
+    .executeTakeFirstOrThrow()
+  if (queued >= deps.config.limits.max_queued + deps.config.limits.max_machines)
+    throw new AppError('capacity_exhausted', {
+      detail: `${queued} sessions are waiting already`,
+      retryAfterSeconds: 30,
+    })
+}

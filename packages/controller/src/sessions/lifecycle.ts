@@ -1,0 +1,205 @@
+import { AppError, type Scope } from '@anteroom/base'
+import { type AgentStatus, providerDefinition, rfbPort } from '@anteroom/contract'
+import type { Lease } from '../leases/leases.ts'
+import { deathOf, whyNotBooted } from './autopsy.ts'
+import { saveEvidence } from './evidence.ts'
+import { failureOf } from './failure.ts'
+import type { SessionDeps } from './session-deps.ts'
+import type { SessionRow, SessionRows } from './session-rows.ts'
+
+/**
+ * The story of one session, from request to nothing-left. Each chapter starts from the row alone, measures before it acts and
+ * may be run again from its beginning after a crash at any line; it ends by moving the row to the next state.
+ */
+export interface Lifecycle {
+  /** `queued → starting`: a place to live. The only chapter that may find no room; undefined then. */
+  admit(row: SessionRow): Promise<SessionRow | undefined>
+  /** `starting → vm_created`: a network slot and a machine on it. */
+  start(row: SessionRow, scope: Scope): Promise<SessionRow>
+  /** `vm_created → ready`: its agent answers and is claimed, its screen is painted. */
+  wake(row: SessionRow, scope: Scope): Promise<SessionRow>
+  /** `ready → capturing`: the person signs in by hand. */
+  signIn(row: SessionRow, scope: Scope): Promise<SessionRow>
+  /** `capturing → ending`: what was announced is sealed in the machine and confirmed by the vault. */
+  keep(row: SessionRow, scope: Scope): Promise<SessionRow>
+  /** Any state `→ ending`: how it ends is decided here and never again. */
+  end(row: SessionRow, reason: AppError): Promise<SessionRow>
+  /** `ending → ended`: nothing of it is left on the host. */
+  tearDown(row: SessionRow, scope: Scope): Promise<SessionRow>
+}
+
+export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle {
+  const { store, config, leases, driver, slots, images, live, egress, vault, clock } = deps
+
+  async function leaseOf(row: SessionRow): Promise<Lease> {
+    const lease = await leases.ofSession(store.db, row.id)
+    if (!lease) throw new AppError('machine_lost', { detail: 'no machine is leased to this session' })
+    return lease
+  }
+
+  /** Rejects as soon as the machine has died, whatever `work` is waiting for. */
+  async function whileAlive<T>(lease: Lease, scope: Scope, work: (scope: Scope) => Promise<T>): Promise<T> {
+    return await scope.run({ name: 'watch the machine' }, async (inner) => {
+      const death = inner.until(async () => {
+        const state = await driver.inspect(lease.id, inner)
+        return state === 'absent' ? await deathOf(driver, lease.id) : undefined
+      }, 250)
+      return await Promise.race([work(inner), death.then((error) => Promise.reject(error))])
+    })
+  }
+
+  return {
+    async admit(row) {
+      const image = await images.current()
+      return await store.transaction(async (tx) => {
+        const held = await leases.all(tx)
+        if (held.length >= config.limits.max_machines) return undefined
+        await leases.take(tx, { sessionId: row.id, imageId: image.id, accelerator: deps.accelerator, now: clock.now() })
+        return await rows.transition(tx, row, 'starting', 'network')
+      })
+    },
+
+    async start(row, scope) {
+      const lease = await leaseOf(row)
+      const slot = leases.slotOf(lease)
+      await slots.prepare(slot, scope)
+      await rows.enterStage(row.id, 'machine')
+      const image = await images.get(lease.image_id)
+      await driver.create(
+        { id: lease.id, image, slot, memoryMiB: config.vmm.memory_mib, vcpus: config.vmm.vcpus },
+        scope,
+      )
+      return await rows.move(row, 'vm_created', 'boot', {
+        browser_vm_id: lease.id,
+        vm_ip: lease.vm_ip,
+        vnc_url: `vnc://${lease.vm_ip}:${rfbPort}`,
+        image_id: lease.image_id,
+      })
+    },
+
+    async wake(row, scope) {
+      const lease = await leaseOf(row)
+      const agent = deps.agentOf(lease)
+      await whileAlive(lease, scope, async (watched) => {
+        const bootMs = Math.max(1, lease.created_at + config.timeouts.boot_seconds * 1000 - clock.now())
+        await watched
+          .run({ name: 'boot', deadlineMs: bootMs }, (inner) => inner.until(() => agent.hello(inner), 250))
+          .catch(async (error: unknown) => Promise.reject(await whyNotBooted(error, driver, lease.id)))
+        await rows.enterStage(row.id, 'claim')
+        await agent.claim({ machine_id: lease.id }, watched)
+        await rows.enterStage(row.id, 'screen')
+        await watched
+          .run({ name: 'first painted screen', deadlineMs: Math.max(30_000, bootMs) }, (inner) =>
+            inner.until(async () => {
+              const hello = await agent.hello(inner)
+              if (hello?.display === 'lost') throw new AppError('display_lost')
+              if (hello?.browser === 'crashed') throw new AppError('browser_crashed')
+              if (hello?.display !== 'up' || hello.browser !== 'up') return undefined
+              return (await live.isPainted(deps.rfbOf(lease), inner)) || undefined
+            }, 200),
+          )
+          .catch((error: unknown) =>
+            Promise.reject(isDeadline(error) ? new AppError('display_blank', { cause: error }) : error),
+          )
+      })
+      return await rows.move(row, 'ready', 'open')
+    },
+
+    async signIn(row, scope) {
+      const lease = await leaseOf(row)
+      const agent = deps.agentOf(lease)
+      const provider = providerDefinition.parse(JSON.parse(row.provider_definition))
+      await whileAlive(lease, scope, async (watched) => {
+        await attachEgress(row, lease, watched)
+        await agent.open({ session_id: row.id, provider, sealing_key: await vault.sealingKey(row.id) }, watched)
+        await rows.enterStage(row.id, 'sign_in')
+        for (let seen = 0; ; ) {
+          const status = await agent.status(seen, 1_000, watched)
+          if (isSignedIn(status)) return
+          seen = status.version
+          await attachEgress(row, lease, watched)
+          if ((await rows.load(store.db, row.id)).capture_requested) await agent.signedIn(watched)
+        }
+      })
+      return await rows.move(row, 'capturing', 'capture')
+    },
+
+    async keep(row, scope) {
+      const lease = await leaseOf(row)
+      const agent = deps.agentOf(lease)
+      const captured = await whileAlive(lease, scope, (watched) => agent.capture(watched))
+      await rows.enterStage(row.id, 'store')
+      if (row.connection_id === null) throw new AppError('internal', { detail: 'the session has no connection' })
+      await vault.store(
+        { id: row.id, provider: row.provider, connectionId: row.connection_id },
+        captured.sealed,
+        captured.summary,
+      )
+      return await rows.move(row, 'ending', 'teardown', {
+        outcome: 'completed',
+        captured: JSON.stringify(captured.summary),
+      })
+    },
+
+    async end(row, reason) {
+      const stage = await store.db
+        .selectFrom('stages')
+        .select('name')
+        .where('session_id', '=', row.id)
+        .where('ended_at', 'is', null)
+        .executeTakeFirst()
+      return await rows.move(row, 'ending', 'teardown', failureOf(reason, stage?.name ?? null))
+    },
+
+    async tearDown(row, scope) {
+      await live.close(row.id, row.outcome === 'failed' ? 'machine_lost' : 'session_ended')
+      const lease = await leases.ofSession(store.db, row.id)
+      if (lease) {
+        const agent = deps.agentOf(lease)
+        await saveEvidence(
+          { session: row, lease, driver, agent, records: egress.records(lease.id), home: config.home },
+          scope,
+        )
+        // The machine's memory goes with its process; wiping first is for what might still read it until then.
+        await scope.run({ name: 'wipe', deadlineMs: 3_000 }, (inner) => agent.wipe(inner)).catch(() => {})
+        egress.detach(lease.id)
+        await driver.destroy(lease.id, scope)
+        await slots.remove(leases.slotOf(lease), scope)
+      }
+      const ended = await store.transaction(async (tx) => {
+        if (lease) await leases.release(tx, lease.id)
+        await vault.discardSealingKey(tx, row.id)
+        return await rows.transition(tx, row, 'ended', null, { ended_at: clock.now() })
+      })
+      deps.events.notify(row.id)
+      return ended
+    },
+  }
+
+  async function attachEgress(row: SessionRow, lease: Lease, scope: Scope): Promise<void> {
+    if (egress.isAttached(lease.id)) return
+    const provider = providerDefinition.parse(JSON.parse(row.provider_definition))
+    egress.attach(lease.id, provider.egress, await deps.agentOf(lease).egress(scope))
+  }
+}
+
+const isDeadline = (error: unknown): boolean => error instanceof AppError && error.code === 'deadline_exceeded'
+
+/** @throws AppError with the agent's code when the sign-in cannot go on */
+function isSignedIn(status: AgentStatus): boolean {
+  if (status.display === 'lost') throw new AppError('display_lost')
+  if (status.browser === 'crashed') throw new AppError('browser_crashed')
+  switch (status.phase) {
+    case 'idle':
+    case 'opening':
+    case 'waiting':
+      return false
+    case 'signed_in':
+    case 'captured':
+      return true
+    case 'failed':
+      throw new AppError(status.failure?.code ?? 'internal', status.failure ? { detail: status.failure.detail } : {})
+    default:
+      return status.phase satisfies never
+  }
+}

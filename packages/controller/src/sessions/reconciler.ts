@@ -1,0 +1,192 @@
+import { AppError, type Scope } from '@anteroom/base'
+import type { ErrorCode } from '@anteroom/contract'
+import { createLifecycle } from './lifecycle.ts'
+import type { SessionDeps } from './session-deps.ts'
+import type { SessionRow, SessionRows } from './session-rows.ts'
+import { isOpen } from './state.ts'
+import { sweepHost } from './sweep.ts'
+
+/** Without a kick the rows are looked at this often: for expiry, backoff and whatever else only time brings. */
+const tickMs = 1_000
+const sweepMs = 60_000
+
+/** Troubles that pass: the chapter is tried again while the session has time. Anything else ends the session. */
+const passing: ReadonlySet<ErrorCode> = new Set(['agent_unreachable', 'store_unavailable', 'vault_unavailable'])
+const mostAttempts: Partial<Record<ErrorCode, number>> = { agent_unreachable: 3 }
+
+const backoffMs = (attempt: number): number => Math.min(30_000, 250 * 2 ** attempt)
+
+/** Moves the world toward the rows. May die at any line and be run again. */
+export interface Reconciler {
+  /** Clears what a crash left behind, then keeps going until `scope` is over. Resolves when every task has let go. */
+  run(scope: Scope): Promise<void>
+  /** Something was written that wants doing. */
+  kick(): void
+  /** Something was asked of this session that should not wait for what it is doing. */
+  interrupt(id: string): void
+}
+
+export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconciler {
+  const { store, clock, log } = deps
+  const lifecycle = createLifecycle(deps, rows)
+  const tasks = new Map<string, { readonly done: Promise<void>; readonly interrupt: () => void }>()
+  let wake = Promise.withResolvers<void>()
+
+  const kick = (): void => wake.resolve()
+
+  /** One session, as far as it goes: until it has ended, has to wait, or is interrupted. */
+  async function drive(id: string, scope: Scope): Promise<void> {
+    for (;;) {
+      scope.throwIfOver()
+      const row = await rows.load(store.db, id)
+      if (row.status === 'queued' && row.end_requested === null) return
+      if (row.status === 'ended' || row.not_before > clock.now()) return
+      try {
+        await chapter(row, scope)
+      } catch (error) {
+        // Interrupted or stopping: the row says what is wanted now; nothing has failed.
+        if (scope.signal.aborted) throw error
+        await stumble(row, AppError.from(error), scope)
+      }
+    }
+  }
+
+  async function chapter(row: SessionRow, scope: Scope): Promise<SessionRow> {
+    if (row.end_requested !== null && isOpen(row.status))
+      return await lifecycle.end(
+        row,
+        new AppError(row.end_requested === 'expired' ? 'session_expired' : 'session_cancelled'),
+      )
+    switch (row.status) {
+      case 'starting':
+        return await scope.run({ name: 'start the machine', deadlineMs: 60_000 }, (inner) =>
+          lifecycle.start(row, inner),
+        )
+      case 'vm_created':
+        return await scope.run({ name: 'wake the machine' }, (inner) => lifecycle.wake(row, inner))
+      case 'ready':
+        return await scope.run({ name: 'sign in' }, (inner) => lifecycle.signIn(row, inner))
+      case 'capturing':
+        return await scope.run({ name: 'capture', deadlineMs: 60_000 }, (inner) => lifecycle.keep(row, inner))
+      case 'ending':
+        return await scope.run({ name: 'tear down', deadlineMs: 60_000 }, (inner) => lifecycle.tearDown(row, inner))
+      case 'queued':
+      case 'ended':
+        return row
+      default:
+        return row.status satisfies never
+    }
+  }
+
+  async function stumble(row: SessionRow, error: AppError, scope: Scope): Promise<void> {
+    const attempt = row.attempt + 1
+    const again =
+      row.status === 'ending' ||
+      (passing.has(error.code) && attempt < (mostAttempts[error.code] ?? Number.POSITIVE_INFINITY))
+    scope.log[again ? 'warn' : 'error'](
+      { session: row.id, machine: row.browser_vm_id, code: error.code, status: row.status, attempt, error },
+      error.message,
+    )
+    if (!again) {
+      await lifecycle.end(row, error)
+      return
+    }
+    await store.db
+      .updateTable('sessions')
+      .set({ attempt, not_before: clock.now() + backoffMs(attempt) })
+      .where('id', '=', row.id)
+      .where('version', '=', row.version)
+      .execute()
+  }
+
+  function launch(id: string, scope: Scope): void {
+    const abort = new AbortController()
+    const done = scope
+      .run({ name: id }, async (inner) => {
+        abort.signal.addEventListener('abort', () => inner.cancel())
+        await drive(id, inner)
+      })
+      .catch((error: unknown) => {
+        if (!scope.signal.aborted && !abort.signal.aborted) log.error({ session: id, error }, 'reconciling failed')
+      })
+      .finally(() => {
+        tasks.delete(id)
+        kick()
+      })
+    tasks.set(id, { done, interrupt: () => abort.abort() })
+  }
+
+  /** First come, first served; the rest keep waiting. */
+  async function admitQueued(): Promise<void> {
+    const queued = await store.db
+      .selectFrom('sessions')
+      .selectAll()
+      .where('status', '=', 'queued')
+      .where('end_requested', 'is', null)
+      .orderBy('created_at')
+      .orderBy('id')
+      .execute()
+    for (const row of queued) {
+      try {
+        if ((await lifecycle.admit(row)) === undefined) return
+        deps.events.notify(row.id)
+      } catch (error) {
+        const reason = AppError.from(error)
+        if (reason.code === 'ip_pool_exhausted') return
+        await lifecycle.end(row, reason)
+      }
+    }
+  }
+
+  async function expireLate(): Promise<void> {
+    const late = await store.db
+      .updateTable('sessions')
+      .set({ end_requested: 'expired' })
+      .where('expires_at', '<=', clock.now())
+      .where('end_requested', 'is', null)
+      .where('status', 'not in', ['ending', 'ended'])
+      .returning('id')
+      .execute()
+    for (const { id } of late) tasks.get(id)?.interrupt()
+  }
+
+  async function tick(scope: Scope): Promise<void> {
+    await expireLate()
+    await admitQueued()
+    const due = await store.db
+      .selectFrom('sessions')
+      .select(['id', 'status', 'end_requested'])
+      .where('status', '<>', 'ended')
+      .where('not_before', '<=', clock.now())
+      .execute()
+    for (const { id, status, end_requested } of due)
+      if (!tasks.has(id) && (status !== 'queued' || end_requested !== null)) launch(id, scope)
+  }
+
+  return {
+    kick,
+    interrupt(id) {
+      tasks.get(id)?.interrupt()
+      kick()
+    },
+    async run(scope) {
+      let sweptAt = Number.NEGATIVE_INFINITY
+      while (!scope.signal.aborted) {
+        wake = Promise.withResolvers<void>()
+        try {
+          if (clock.monotonic() - sweptAt >= sweepMs) {
+            await sweepHost(deps, scope)
+            sweptAt = clock.monotonic()
+          }
+          await tick(scope)
+        } catch (error) {
+          if (!scope.signal.aborted) log.error({ error }, 'reconciler: this round failed; the next one tries again')
+        }
+        const rest = new AbortController()
+        await Promise.race([wake.promise, clock.delay(tickMs, AbortSignal.any([scope.signal, rest.signal]))])
+        rest.abort()
+      }
+      await Promise.allSettled([...tasks.values()].map((task) => task.done))
+    },
+  }
+}

@@ -1,0 +1,37 @@
+import type { Clock, Log } from '@anteroom/base'
+import type { AgentLink } from '../agent/agent.ts'
+import type { Config } from '../config.ts'
+import type { Connections } from '../connections/connections.ts'
+import type { Egress } from '../egress/egress.ts'
+import type { Events } from '../events/events.ts'
+import type { Slots } from '../host/host.ts'
+import type { Images } from '../images/images.ts'
+import type { Lease, Leases } from '../leases/leases.ts'
+import type { Live, RfbEndpoint } from '../live/live.ts'
+import type { Accelerator, MachineDriver } from '../machines/driver.ts'
+import type { Providers } from '../providers/providers.ts'
+import type { Store } from '../store/store.ts'
+import type { Vault } from '../vault/vault.ts'
+
+/** Everything a session touches. */
+export interface SessionDeps {
+  readonly store: Store
+  readonly config: Config
+  readonly clock: Clock
+  readonly log: Log
+  readonly driver: MachineDriver
+  readonly accelerator: Accelerator
+  readonly slots: Slots
+  readonly leases: Leases
+  readonly images: Pick<Images, 'current' | 'get'>
+  readonly live: Pick<Live, 'close' | 'isPainted'>
+  readonly egress: Egress
+  readonly vault: Vault
+  readonly connections: Pick<Connections, 'ensure' | 'get'>
+  readonly providers: Pick<Providers, 'get'>
+  readonly events: Events
+  readonly publicUrl: () => string
+  /** The link to a machine; made from its lease alone, so that it works after a restart too. */
+  readonly agentOf: (lease: Lease) => AgentLink
+  readonly rfbOf: (lease: Lease) => RfbEndpoint
+}
