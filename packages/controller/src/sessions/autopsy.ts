@@ -1,4 +1,4 @@
-import { AppError } from '@anteroom/base'
+import { AppError, type Scope } from '@anteroom/base'
 import type { MachineDriver, MachineEvidence } from '../machines/driver.ts'
 
 const lastLines = (text: string, count: number): string => text.trimEnd().split('\n').slice(-count).join('\n')
@@ -23,5 +23,21 @@ export async function whyNotBooted(error: unknown, driver: MachineDriver, id: st
   return new AppError(reachedUserSpace ? 'agent_unreachable' : 'boot_timeout', {
     detail: lastWords(evidence),
     cause: error,
+  })
+}
+
+/** Does `work`, but rejects as soon as the machine has died, whatever `work` is waiting for. */
+export async function watchMachine<T>(
+  driver: MachineDriver,
+  id: string,
+  scope: Scope,
+  work: (scope: Scope) => Promise<T>,
+): Promise<T> {
+  return await scope.run({ name: 'watch the machine' }, async (inner) => {
+    const death = inner.until(async () => {
+      const state = await driver.inspect(id, inner)
+      return state === 'absent' ? await deathOf(driver, id) : undefined
+    }, 250)
+    return await Promise.race([work(inner), death.then((error) => Promise.reject(error))])
   })
 }

@@ -1,11 +1,12 @@
 import { AppError, type Scope } from '@anteroom/base'
-import { type AgentStatus, providerDefinition, rfbPort } from '@anteroom/contract'
+import { providerDefinition, rfbPort } from '@anteroom/contract'
 import type { Lease } from '../leases/leases.ts'
-import { deathOf, whyNotBooted } from './autopsy.ts'
+import { watchMachine, whyNotBooted } from './autopsy.ts'
 import { saveEvidence } from './evidence.ts'
 import { failureOf } from './failure.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
+import { isSignedIn, requireScreen } from './sign-in-status.ts'
 
 /**
  * The story of one session, from request to nothing-left. Each chapter starts from the row alone, measures before it acts and
@@ -37,16 +38,8 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
     return lease
   }
 
-  /** Rejects as soon as the machine has died, whatever `work` is waiting for. */
-  async function whileAlive<T>(lease: Lease, scope: Scope, work: (scope: Scope) => Promise<T>): Promise<T> {
-    return await scope.run({ name: 'watch the machine' }, async (inner) => {
-      const death = inner.until(async () => {
-        const state = await driver.inspect(lease.id, inner)
-        return state === 'absent' ? await deathOf(driver, lease.id) : undefined
-      }, 250)
-      return await Promise.race([work(inner), death.then((error) => Promise.reject(error))])
-    })
-  }
+  const whileAlive = <T>(lease: Lease, scope: Scope, work: (scope: Scope) => Promise<T>): Promise<T> =>
+    watchMachine(driver, lease.id, scope, work)
 
   return {
     async admit(row) {
@@ -92,8 +85,7 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
           .run({ name: 'first painted screen', deadlineMs: Math.max(30_000, bootMs) }, (inner) =>
             inner.until(async () => {
               const hello = await agent.hello(inner)
-              if (hello?.display === 'lost') throw new AppError('display_lost')
-              if (hello?.browser === 'crashed') throw new AppError('browser_crashed')
+              if (hello) requireScreen(hello)
               if (hello?.display !== 'up' || hello.browser !== 'up') return undefined
               return (await live.isPainted(deps.rfbOf(lease), inner)) || undefined
             }, 200),
@@ -184,22 +176,3 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
 }
 
 const isDeadline = (error: unknown): boolean => error instanceof AppError && error.code === 'deadline_exceeded'
-
-/** @throws AppError with the agent's code when the sign-in cannot go on */
-function isSignedIn(status: AgentStatus): boolean {
-  if (status.display === 'lost') throw new AppError('display_lost')
-  if (status.browser === 'crashed') throw new AppError('browser_crashed')
-  switch (status.phase) {
-    case 'idle':
-    case 'opening':
-    case 'waiting':
-      return false
-    case 'signed_in':
-    case 'captured':
-      return true
-    case 'failed':
-      throw new AppError(status.failure?.code ?? 'internal', status.failure ? { detail: status.failure.detail } : {})
-    default:
-      return status.phase satisfies never
-  }
-}
