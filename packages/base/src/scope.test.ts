@@ -51,6 +51,17 @@ describe('Scope', () => {
     await expect(never).rejects.toMatchObject({ code: 'session_cancelled' })
   })
 
+  test('what an operation left running ends with it', async () => {
+    let asked = 0
+    let left: Promise<unknown> = Promise.resolve()
+    await Scope.root('test').run({ name: 'op' }, async (scope) => {
+      left = scope.until(() => void ++asked, 1)
+      left.catch(() => {})
+    })
+    await expect(left).rejects.toMatchObject({ code: 'deadline_exceeded' })
+    expect(asked).toBe(1)
+  })
+
   test('a failing cleanup does not hide the others', async () => {
     const calls: string[] = []
     await Scope.root('test').run({ name: 'op' }, async (scope) => {

@@ -86,6 +86,8 @@ export class Scope {
     try {
       const value = await scope.race(work)
       over = true
+      // What the operation left running, such as the loser of a race, ends with it.
+      scope.#controller.abort(new AppError('deadline_exceeded', { detail: `${scope.name} is over` }))
       await scope.#finish(false)
       return value
     } catch (error) {
@@ -122,6 +124,7 @@ export class Scope {
    */
   async until<T>(condition: () => Promise<T | undefined> | T | undefined, everyMs: number): Promise<T> {
     for (let wait = everyMs; ; wait = Math.min(wait * 1.5, everyMs * 8)) {
+      this.throwIfOver()
       const answer = await this.race(Promise.resolve(condition()))
       if (answer !== undefined) return answer
       await this.race(this.clock.delay(wait, this.signal))
