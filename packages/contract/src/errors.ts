@@ -394,6 +394,13 @@ export const errorDefinitions = {
     person: 'Please try again in a moment.',
     hint: 'Try again when the controller has started.',
   },
+  not_ready: {
+    status: 503,
+    title: 'Controller is not ready',
+    retryable: true,
+    person: 'Please try again in a moment.',
+    hint: 'What is missing is in `detail`.',
+  },
   internal: {
     status: 500,
     title: 'Internal error',

@@ -19,6 +19,8 @@ export interface Access {
   newSignInToken(ttlSeconds: number): Promise<string>
   /** Uses the link up; gives a cookie value. @throws AppError entry_invalid */
   signIn(token: string): Promise<string>
+  /** Forgets a cookie; no effect for an unknown one. */
+  signOut(cookie: string): Promise<void>
   /** Uses `hosted_url`'s secret up; gives a cookie value bound to the session. @throws AppError entry_invalid */
   enter(sessionId: string, secret: string): Promise<string>
 }
