@@ -1,0 +1,178 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError, acquireLock, type Log, Scope, systemClock } from '@anteroom/base'
+import { type Machine, type ProviderDefinition, rfbPort } from '@anteroom/contract'
+import { startDemo } from '@anteroom/demo'
+import { createAccess } from './access/access.ts'
+import { createAgentLink, machineSecrets } from './agent/agent.ts'
+import type { Config } from './config.ts'
+import { createConnections } from './connections/connections.ts'
+import { createEgress } from './egress/egress.ts'
+import { createEvents } from './events/events.ts'
+import { openSlots } from './host/host.ts'
+import { createHttp } from './http/http.ts'
+import { openImages } from './images/images.ts'
+import { createLeases, type Lease } from './leases/leases.ts'
+import { createLive } from './live/live.ts'
+import { openMachines } from './machines/machines.ts'
+import { createMetrics } from './observe/observe.ts'
+import { openProviders, type Providers } from './providers/providers.ts'
+import { createSessions } from './sessions/sessions.ts'
+import { openStore, type Store } from './store/store.ts'
+import { openVault } from './vault/vault.ts'
+
+export interface RunningController {
+  readonly url: string
+  /** The operator's one-time sign-in link. */
+  readonly signInUrl: string
+  /** Machines go on; a later controller adopts them. */
+  stop(): Promise<void>
+}
+
+const signInSeconds = 3600
+const webRoot = join(import.meta.dirname, '../../web/dist')
+
+/**
+ * The composition root: builds each module once, starts them in the order in which they need each other, and takes them down in
+ * reverse. Resolves when `/readyz` answers 200 and `run/controller.json` says where.
+ * @throws AppError controller_locked, config_invalid, store_unavailable, vault_unavailable, vmm_missing, kvm_required,
+ *   network_setup_failed
+ */
+export async function startController(config: Config, log: Log): Promise<RunningController> {
+  const stack = new AsyncDisposableStack()
+  try {
+    return await build(config, log, stack)
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+async function build(config: Config, log: Log, stack: AsyncDisposableStack): Promise<RunningController> {
+  const clock = systemClock
+  const runDirectory = join(config.home, 'run')
+  await mkdir(runDirectory, { recursive: true, mode: 0o700 })
+  const lock = lockHome(config.home)
+  stack.defer(() => lock.release())
+  const scope = Scope.root('controller', log)
+
+  const store = stack.adopt(await openStore(join(config.home, 'anteroom.sqlite')), (opened) => opened.close())
+  const vault = await openVault({ keyFile: join(config.home, 'vault.key'), store, clock })
+  const images = openImages(config.home)
+  const slots = await openSlots(config, scope)
+  const { driver, capabilities } = await openMachines({ config, slots }, scope)
+  log.info(
+    { vmm: capabilities.version, accelerator: capabilities.accelerator, network: slots.kind },
+    capabilities.accelerationNote ?? 'machines run with KVM',
+  )
+
+  let url = ''
+  const publicUrl = (): string => config.public_url ?? url
+  const events = createEvents({ store, clock })
+  const access = createAccess({ store, clock })
+  const connections = createConnections({ store, clock })
+  const live = createLive({ store, clock, publicUrl })
+  const egress = createEgress({ log, clock })
+  const leases = createLeases(slots)
+  const providers = stack.adopt(await openWithDemo(config, log, scope, stack), (opened) => opened.close())
+  const secretsOf = (lease: Lease) => machineSecrets(vault.deriveKey, lease.id)
+  const sessions = createSessions({
+    ...{
+      store,
+      config,
+      clock,
+      log,
+      driver,
+      slots,
+      leases,
+      images,
+      live,
+      egress,
+      vault,
+      connections,
+      providers,
+      events,
+      publicUrl,
+    },
+    accelerator: capabilities.accelerator,
+    agentOf: (lease) => createAgentLink({ ip: lease.vm_ip, secrets: secretsOf(lease), log }),
+    rfbOf: (lease) => ({ ip: lease.vm_ip, port: rfbPort, password: secretsOf(lease).rfb }),
+  })
+
+  const metrics = createMetrics({ store, live })
+  const ready = (): Promise<string[]> =>
+    images.current().then(
+      () => [],
+      (error: unknown) => [AppError.from(error).message],
+    )
+  const http = stack.adopt(
+    await createHttp({
+      ...{
+        sessions,
+        connections,
+        vault,
+        providers,
+        images,
+        live,
+        events,
+        access,
+        log,
+        clock,
+        config,
+        ready,
+        metrics,
+        webRoot,
+      },
+      machines: () => listMachines(store),
+    }),
+    (edge) => edge.close(),
+  )
+  url = await http.listen(config.listen.host, config.listen.port)
+  const running = sessions.run(scope)
+  stack.defer(async () => {
+    scope.cancel(new AppError('shutting_down'))
+    await running
+  })
+  await access.ensureOperatorKey(join(config.home, 'operator.key'))
+  await announce(runDirectory, url, stack)
+  return {
+    url,
+    signInUrl: `${publicUrl()}/sign-in#token=${await access.newSignInToken(signInSeconds)}`,
+    stop: () => stack.disposeAsync(),
+  }
+}
+
+function lockHome(home: string): { release(): void } {
+  const lock = acquireLock(join(home, 'run', 'lock'))
+  if ('release' in lock) return lock
+  throw new AppError('controller_locked', { detail: `pid ${lock.heldBy ?? 'unknown'} uses ${home}` })
+}
+
+/** The operator's definitions, and the demonstration where there are none yet (or it was asked for). */
+async function openWithDemo(config: Config, log: Log, scope: Scope, stack: AsyncDisposableStack): Promise<Providers> {
+  const directory = config.providers_dir ?? join(config.home, 'providers')
+  const open = (demo: readonly ProviderDefinition[]): Promise<Providers> =>
+    openProviders({ directories: [directory], demo, log })
+  const own = await open([])
+  const isWanted = config.demo === 'on' || (config.demo === 'auto' && own.list().length + own.problems().length === 0)
+  if (!isWanted) return own
+  own.close()
+  const demo = stack.adopt(await startDemo({ log }, scope), (started) => started.close())
+  return await open(demo.providers)
+}
+
+async function listMachines(store: Store): Promise<Machine[]> {
+  const rows = await store.db.selectFrom('machines').selectAll().orderBy('created_at').execute()
+  return rows.map(({ slot_index: _, created_at, ...row }) => ({
+    ...row,
+    created_at: new Date(created_at).toISOString(),
+  }))
+}
+
+/** `run/controller.json` tells scripts where the controller is; written whole or not at all, gone when it stops. */
+async function announce(runDirectory: string, url: string, stack: AsyncDisposableStack): Promise<void> {
+  const path = join(runDirectory, 'controller.json')
+  await writeFile(`${path}.new`, `${JSON.stringify({ url, pid: process.pid })}\n`)
+  await rename(`${path}.new`, path)
+  stack.defer(() => rm(path, { force: true }))
+}

@@ -1,0 +1,35 @@
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { AppError } from '@anteroom/base'
+import { errorDefinitions } from '@anteroom/contract'
+import { startController } from './controller.ts'
+import { loadConfig } from './load-config.ts'
+import { createLog } from './observe/observe.ts'
+
+/** Starts the controller in the foreground; SIGINT and SIGTERM end it, and leave its machines running. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { home: { type: 'string' }, port: { type: 'string' } } })
+  const home = resolve(values.home ?? process.env['ANTEROOM_HOME'] ?? '.anteroom')
+  const config = loadConfig(
+    home,
+    process.env,
+    values.port === undefined ? {} : { listen: { port: Number(values.port) } },
+  )
+  const log = createLog({ level: config.log_level, pretty: process.stdout.isTTY })
+
+  const asked = Promise.withResolvers<NodeJS.Signals>()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, asked.resolve)
+  const controller = await startController(config, log)
+  process.stdout.write(`Anteroom is at ${controller.url}. Sign in once with ${controller.signInUrl}\n`)
+
+  const signal = await asked.promise
+  log.info({ signal }, 'stopping; machines keep running')
+  await controller.stop()
+}
+
+main().catch((error: unknown) => {
+  const { code, message } = AppError.from(error)
+  process.stderr.write(`anteroom: ${message} (${code})\n${errorDefinitions[code].hint}\n`)
+  if (code === 'internal') process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+  process.exitCode = 1
+})
