@@ -75,7 +75,7 @@ async function build(config: Config, log: Log, stack: AsyncDisposableStack): Pro
   const egress = createEgress({ log, clock })
   const leases = createLeases(slots)
   const providers = stack.adopt(await openWithDemo(config, log, scope, stack), (opened) => opened.close())
-  const secretsOf = (lease: Lease) => machineSecrets(vault.deriveKey, lease.id)
+  const secretsOf = (lease: Lease) => machineSecrets((label) => vault.deriveKey(label), lease.id)
   const sessions = createSessions({
     ...{
       store,
