@@ -1,0 +1,160 @@
+import { open } from 'node:fs/promises'
+import { createConnection, type Socket } from 'node:net'
+import { basename, dirname } from 'node:path'
+import type { Scope } from '@anteroom/base'
+
+/** QAPI `RunState`; those that a machine of ours can be in. */
+export type RunState =
+  | 'prelaunch'
+  | 'inmigrate'
+  | 'running'
+  | 'paused'
+  | 'postmigrate'
+  | 'shutdown'
+  | 'internal-error'
+  | 'io-error'
+  | 'guest-panicked'
+
+interface Commands {
+  qmp_capabilities: Record<string, never>
+  'query-status': { readonly status: RunState; readonly running: boolean }
+  stop: Record<string, never>
+  cont: Record<string, never>
+  quit: Record<string, never>
+}
+
+export interface QmpClient {
+  /** Rejects when the monitor refuses the command or closes the connection. */
+  execute<C extends keyof Commands>(command: C): Promise<Commands[C]>
+  close(): void
+}
+
+/** The monitor is not trusted: a guest may have taken it over. Its longest honest answer is a few hundred bytes. */
+const longestLine = 256 * 1024
+
+interface Waiter {
+  resolve(answer: unknown): void
+  reject(error: Error): void
+}
+
+/**
+ * Connects to QEMU's monitor and negotiates. QEMU serves one client at a time: close soon. Closed when the scope is over.
+ * @throws the system's error when nothing listens, AppError deadline_exceeded
+ */
+export async function openQmp(socketPath: string, scope: Scope): Promise<QmpClient> {
+  const connection = new QmpConnection(await connect(socketPath))
+  const abort = (): void => connection.close()
+  scope.signal.addEventListener('abort', abort, { once: true })
+  void connection.closed.then(() => scope.signal.removeEventListener('abort', abort))
+  try {
+    await scope.race(connection.greeting)
+    await scope.race(connection.execute('qmp_capabilities'))
+    return connection
+  } catch (error) {
+    connection.close()
+    throw error
+  }
+}
+
+/** Through a descriptor of the directory, so that the length of its path does not matter (unix(7): 107 bytes). */
+async function connect(socketPath: string): Promise<Socket> {
+  await using directory = await open(dirname(socketPath))
+  return await new Promise((resolve, reject) => {
+    const socket = createConnection(`/proc/self/fd/${directory.fd}/${basename(socketPath)}`)
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.off('error', reject)
+      resolve(socket)
+    })
+  })
+}
+
+interface Message {
+  readonly QMP?: unknown
+  readonly id?: unknown
+  readonly return?: unknown
+  readonly error?: { readonly desc?: string }
+}
+
+function parseMessage(line: string): Message | Error {
+  const broken = new Error(`the monitor sent no message: ${line.slice(0, 200)}`)
+  try {
+    const message: unknown = JSON.parse(line)
+    return typeof message === 'object' && message !== null ? message : broken
+  } catch {
+    return broken
+  }
+}
+
+class QmpConnection implements QmpClient {
+  readonly greeting: Promise<unknown>
+  readonly closed: Promise<void>
+  readonly #socket: Socket
+  readonly #waiting = new Map<number, Waiter>()
+  #lastId = 0
+  #rest = ''
+  #failure: Error | undefined
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    // Number 0 waits for the greeting, which carries no id.
+    this.greeting = this.#answerTo(0)
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.#fail(new Error('the monitor closed its connection'))
+        resolve()
+      })
+    })
+    socket.setEncoding('utf8')
+    socket.on('data', (chunk: string) => this.#receive(chunk))
+    socket.on('error', (error) => this.#fail(error))
+  }
+
+  async execute<C extends keyof Commands>(command: C): Promise<Commands[C]> {
+    if (this.#failure) throw this.#failure
+    const id = ++this.#lastId
+    const answer = this.#answerTo(id)
+    this.#socket.write(`${JSON.stringify({ execute: command, id })}\n`)
+    return (await answer) as Commands[C]
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  #answerTo(id: number): Promise<unknown> {
+    const answer = new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }))
+    // Whoever waits sees the failure; without anybody waiting it is not an unhandled one.
+    answer.catch(() => {})
+    return answer
+  }
+
+  #receive(chunk: string): void {
+    const lines = (this.#rest + chunk).split('\n')
+    this.#rest = lines.pop() ?? ''
+    for (const line of lines) if (line.trim() !== '') this.#message(line)
+    if (this.#rest.length > longestLine) this.#fail(new Error('the monitor sent an endless line'))
+  }
+
+  #message(line: string): void {
+    const message = parseMessage(line)
+    if (message instanceof Error) {
+      this.#fail(message)
+      return
+    }
+    const id = message.QMP === undefined ? message.id : 0
+    const waiter = typeof id === 'number' ? this.#waiting.get(id) : undefined
+    // Events, and answers to nobody's question.
+    if (!waiter || typeof id !== 'number') return
+    this.#waiting.delete(id)
+    if (message.error) waiter.reject(new Error(`the monitor refused: ${message.error.desc ?? line.slice(0, 200)}`))
+    else waiter.resolve(message.return)
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+    for (const waiter of this.#waiting.values()) waiter.reject(this.#failure)
+    this.#waiting.clear()
+    this.#socket.destroy()
+  }
+}

@@ -1,0 +1,29 @@
+export type Accelerator = 'kvm' | 'tcg'
+
+export type VmmNetwork =
+  /** A tap that exists in a named network namespace; QEMU runs inside that namespace. */
+  | { readonly kind: 'tap'; readonly namespace: string; readonly tap: string }
+  /** QEMU's own network stack, restricted: forwards from `ip` at `ports` to the guest, and nothing else in any direction. */
+  | { readonly kind: 'user'; readonly ip: string; readonly ports: readonly number[] }
+
+export interface VmmSpec {
+  /** Machine id; on the command line, so that `ps` tells which process is which machine. */
+  readonly id: string
+  /** Six characters that tell the machines of one state directory from those of another on the same host. */
+  readonly instance: string
+  readonly binary: string
+  readonly accelerator: Accelerator
+  readonly kernel: string
+  readonly initrd: string
+  /** Raw image, attached read-only as the first virtio disk; null for none. */
+  readonly rootfs: string | null
+  /** Kernel command line, without the console. */
+  readonly commandLine: string
+  readonly memoryMiB: number
+  readonly vcpus: number
+  readonly network: VmmNetwork | null
+  /** User and group that QEMU changes to before the guest runs; null: stay the caller. Only root can change. */
+  readonly runAs: number | null
+  /** Existing directory of this machine alone, mode 0700: socket, console, log, identity. */
+  readonly directory: string
+}

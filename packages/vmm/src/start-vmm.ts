@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, open, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError, Scope, systemErrorCode } from '@anteroom/base'
+import { end, identityOf, type ProcessIdentity } from './process-identity.ts'
+import { fileNames, vmmCommand } from './qemu-arguments.ts'
+import { qemuVersion } from './qemu-version.ts'
+import { openQmp, type QmpClient } from './qmp-client.ts'
+import type { VmmSpec } from './spec.ts'
+import { tailOf } from './tail.ts'
+
+export interface Vmm {
+  readonly id: string
+  readonly identity: ProcessIdentity
+}
+
+/** Where a machine's files are. */
+export const vmmFiles = (directory: string): Readonly<Record<keyof typeof fileNames, string>> => ({
+  qmp: join(directory, fileNames.qmp),
+  console: join(directory, fileNames.console),
+  log: join(directory, fileNames.log),
+  identity: join(directory, fileNames.identity),
+})
+
+/** A healthy QEMU answers within 0.2 s; a host that is busy booting others takes a few seconds. */
+const startDeadlineMs = 30_000
+
+/**
+ * Starts a monitor that outlives this process and resolves when the guest's CPUs run. What was started is ended when
+ * that does not happen; the files stay, as evidence.
+ * @throws AppError vmm_missing, vmm_exited, deadline_exceeded
+ */
+export async function startVmm(spec: VmmSpec, scope: Scope): Promise<Vmm> {
+  return await scope.run({ name: `start of machine ${spec.id}`, deadlineMs: startDeadlineMs }, async (scope) => {
+    const version = await qemuVersion(spec.binary, scope)
+    const child = await spawnDetached(spec, vmmCommand(spec, version))
+    const { pid } = child
+    const identity = pid === undefined ? undefined : await identityOf(pid)
+    if (!identity) throw await exited(spec, child)
+    // In a scope of its own: by then this one is over.
+    scope.undo(() => end(identity, Scope.root(`end of machine ${spec.id}`, scope.log, scope.clock)))
+    await writeVmmIdentity(spec.directory, identity)
+    await scope.until(() => runsItsCpus(spec, child, scope), 10)
+    return { id: spec.id, identity }
+  })
+}
+
+/** undefined when the machine's directory names none. */
+export async function readVmmIdentity(directory: string): Promise<ProcessIdentity | undefined> {
+  try {
+    return JSON.parse(await readFile(vmmFiles(directory).identity, 'utf8'))
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Whole or not at all: a crash must not leave half an identity. */
+export async function writeVmmIdentity(directory: string, identity: ProcessIdentity): Promise<void> {
+  const path = vmmFiles(directory).identity
+  await writeFile(`${path}.new`, `${JSON.stringify(identity)}\n`, { mode: 0o600 })
+  await rename(`${path}.new`, path)
+}
+
+/**
+ * A session of its own and files for output: neither the end of this process nor a full pipe nor a Ctrl-C in its
+ * terminal reaches the machine.
+ */
+async function spawnDetached(spec: VmmSpec, command: { file: string; args: string[] }): Promise<ChildProcess> {
+  await using log = await open(vmmFiles(spec.directory).log, 'a', 0o600)
+  const child = spawn(command.file, command.args, {
+    cwd: spec.directory,
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+  })
+  await once(child, 'spawn').catch((error: unknown) => {
+    throw new AppError('vmm_exited', {
+      detail: `${command.file} could not be started in ${spec.directory}`,
+      cause: error,
+    })
+  })
+  child.unref()
+  return child
+}
+
+/** undefined while the monitor does not answer yet. */
+async function runsItsCpus(spec: VmmSpec, child: ChildProcess, scope: Scope): Promise<true | undefined> {
+  if (child.exitCode !== null || child.signalCode !== null) throw await exited(spec, child)
+  const { qmp } = vmmFiles(spec.directory)
+  let monitor: QmpClient
+  try {
+    // Made by QEMU with the caller's umask; the directory's mode 0700 protects it until here.
+    await chmod(qmp, 0o600)
+    monitor = await openQmp(qmp, scope)
+  } catch {
+    scope.throwIfOver()
+    return undefined
+  }
+  try {
+    return (await monitor.execute('query-status')).running || undefined
+  } finally {
+    monitor.close()
+  }
+}
+
+async function exited(spec: VmmSpec, child: ChildProcess): Promise<AppError> {
+  const { log, console } = vmmFiles(spec.directory)
+  const how = child.signalCode ?? `status ${child.exitCode}`
+  const said = (await tailOf(log, 2_000)).trim() || (await tailOf(console, 2_000)).trim() || 'it said nothing'
+  return new AppError('vmm_exited', { detail: `the monitor ended with ${how}: ${said}` })
+}
