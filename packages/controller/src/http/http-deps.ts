@@ -1,0 +1,50 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Clock, Log } from '@anteroom/base'
+import type { Image, Machine } from '@anteroom/contract'
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Access } from '../access/access.ts'
+import type { Config } from '../config.ts'
+import type { Connections } from '../connections/connections.ts'
+import type { Events } from '../events/events.ts'
+import type { Live } from '../live/live.ts'
+import type { Providers } from '../providers/providers.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { Vault } from '../vault/vault.ts'
+import type { Origins } from './origins.ts'
+
+/** The modules behind the edge, and what it needs of the process. */
+export interface HttpDeps {
+  readonly sessions: Sessions
+  readonly connections: Connections
+  readonly vault: Pick<Vault, 'read'>
+  readonly providers: Pick<Providers, 'list' | 'problems'>
+  readonly images: { list(): Promise<Image[]> }
+  readonly machines: () => Promise<Machine[]>
+  readonly live: Live
+  readonly events: Pick<Events, 'stream'>
+  readonly access: Pick<Access, 'byKey' | 'byCookie' | 'signIn' | 'signOut' | 'enter'>
+  readonly log: Log
+  readonly clock: Clock
+  readonly config: Pick<Config, 'listen' | 'public_url'>
+  /** What is not ready; empty when everything is. */
+  readonly ready: () => Promise<string[]>
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
+  /** The built web pages. */
+  readonly webRoot: string
+}
+
+export type HttpApp = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
+
+/** What a routes file gets. */
+export interface RouteContext extends HttpDeps {
+  readonly origins: Origins
+  /** Aborts when the server stops: ends what would last. */
+  readonly stopping: AbortSignal
+}

@@ -1,0 +1,149 @@
+/** The edge: parses, authorises, answers; decides nothing. */
+import { randomUUID } from 'node:crypto'
+import { AppError } from '@anteroom/base'
+import fastifyCookie from '@fastify/cookie'
+import fastifyHelmet from '@fastify/helmet'
+import fastifyRateLimit from '@fastify/rate-limit'
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
+import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { authorise, principalName } from './authorisation.ts'
+import { acceptJsonOnly, bodyLimitBytes } from './body.ts'
+import { answerClientError } from './client-error.ts'
+import type { HttpApp, HttpDeps, RouteContext } from './http-deps.ts'
+import { describeApi } from './openapi.ts'
+import { Origins } from './origins.ts'
+import { sendProblem } from './problem.ts'
+import { RouteTable } from './route-table.ts'
+import { connectionRoutes } from './routes/connections.ts'
+import { hostedPageRoutes } from './routes/hosted-page.ts'
+import { imageRoutes } from './routes/images.ts'
+import { acceptWebSockets, closeWebSockets, liveRoutes, terminateWebSockets } from './routes/live.ts'
+import { machineRoutes } from './routes/machines.ts'
+import { operatorRoutes } from './routes/operator.ts'
+import { providerRoutes } from './routes/providers.ts'
+import { sessionRoutes } from './routes/sessions.ts'
+import { systemRoutes } from './routes/system.ts'
+import { webRoutes } from './routes/web.ts'
+import { securityHeaders } from './security-headers.ts'
+import { validatorCompiler } from './validation.ts'
+
+export type { HttpDeps } from './http-deps.ts'
+
+export interface Http {
+  /** Gives the address to open. */
+  listen(host: string, port: number): Promise<string>
+  /** Ends within about two seconds, whatever clients do. */
+  close(): Promise<void>
+  readonly app: HttpApp
+  readonly routes: RouteTable
+}
+
+/** How long clients have to take their last bytes when the server stops. */
+const closingMs = 1500
+
+export async function createHttp(deps: HttpDeps): Promise<Http> {
+  const stopping = new AbortController()
+  const origins = new Origins(deps.config.listen.host, deps.config.public_url)
+  const log = deps.log.child({ module: 'http' })
+  const context: RouteContext = { ...deps, log, origins, stopping: stopping.signal }
+  const problem = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+    sendProblem(error, request, reply, log)
+  const app = newApp(deps, problem)
+  const routes = new RouteTable(app)
+  app.setErrorHandler(problem)
+  await prepare(app, context)
+  app.setNotFoundHandler((request, reply) => {
+    const methods = routes.methodsOf(request.url.split('?', 1)[0] ?? '')
+    if (methods.length === 0) return problem(new AppError('not_found'), request, reply)
+    return problem(new AppError('method_not_allowed'), request, reply.header('allow', methods.join(', ')))
+  })
+  await registerRoutes(app, context)
+  await app.ready()
+  return {
+    app,
+    routes,
+    async listen(host, port) {
+      origins.listening(host)
+      const url = await app.listen({ host, port })
+      log.info({ url }, 'listening')
+      return url
+    },
+    async close() {
+      closeWebSockets(app)
+      stopping.abort()
+      const closed = app.close()
+      const settled = new AbortController()
+      await Promise.race([closed, deps.clock.delay(closingMs, settled.signal)])
+      settled.abort()
+      terminateWebSockets(app)
+      app.server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+function newApp(
+  { config }: HttpDeps,
+  problem: (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply,
+): HttpApp {
+  const app = Fastify({
+    bodyLimit: bodyLimitBytes,
+    requestIdHeader: false,
+    genReqId: () => randomUUID(),
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    // A client that sends slowly does not hold a connection for ever.
+    requestTimeout: 30_000,
+    // A public address that is not the listening one means a reverse proxy, on this host.
+    trustProxy: config.public_url === undefined ? false : 'loopback',
+    frameworkErrors: problem,
+    clientErrorHandler: answerClientError,
+    http: { shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket' },
+  }).withTypeProvider<ZodTypeProvider>()
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  acceptJsonOnly(app)
+  return app
+}
+
+/** Everything that happens to a request before its route. */
+async function prepare(app: HttpApp, context: RouteContext): Promise<void> {
+  const { config, access, origins, stopping, log } = context
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+    if (stopping.aborted) throw new AppError('shutting_down', { retryAfterSeconds: 5 })
+  })
+  // By route, never by address: an address may hold a ticket.
+  app.addHook('onResponse', async (request, reply) => {
+    log.debug(
+      {
+        request_id: request.id,
+        method: request.method,
+        route: request.routeOptions.url ?? 'unknown',
+        status: reply.statusCode,
+        duration_ms: Math.round(reply.elapsedTime),
+        principal: principalName(request.principal),
+      },
+      'answered',
+    )
+  })
+  await app.register(fastifyHelmet, securityHeaders(config.public_url))
+  await app.register(fastifyCookie)
+  await app.register(fastifyRateLimit, { global: false })
+  await acceptWebSockets(app, context)
+  authorise(app, access, origins)
+  await describeApi(app)
+}
+
+async function registerRoutes(app: HttpApp, context: RouteContext): Promise<void> {
+  sessionRoutes(app, context)
+  liveRoutes(app, context)
+  hostedPageRoutes(app, context)
+  connectionRoutes(app, context)
+  providerRoutes(app, context)
+  machineRoutes(app, context)
+  imageRoutes(app, context)
+  operatorRoutes(app, context)
+  systemRoutes(app, context)
+  await webRoutes(app, context)
+}

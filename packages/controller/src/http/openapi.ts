@@ -1,0 +1,52 @@
+import { type KeyScope, keyScopes, problem } from '@anteroom/contract'
+import fastifySwagger from '@fastify/swagger'
+import type { FastifyInstance, FastifySchema } from 'fastify'
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { operatorCookie, visitorCookie } from './authorisation.ts'
+import { problemType } from './problem.ts'
+import type { RouteAccess } from './route-table.ts'
+
+const description = `Every sign-in gets its own disposable computer. Errors are RFC 9457 problems with a closed list of codes.`
+
+const scopeList = keyScopes.map((scope) => `\`${scope}\``).join(', ')
+
+/** OpenAPI 3.1 from the schemas of the routes. Registered before them. */
+export async function describeApi(app: FastifyInstance): Promise<void> {
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Anteroom', version: '1', description, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+      servers: [{ url: '/' }],
+      components: {
+        securitySchemes: {
+          key: { type: 'http', scheme: 'bearer', description: `An API key. Scopes: ${scopeList}.` },
+          operator: { type: 'apiKey', in: 'cookie', name: operatorCookie },
+          visitor: { type: 'apiKey', in: 'cookie', name: visitorCookie },
+        },
+      },
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  })
+  // Every operation can end in a problem, and says what it needs.
+  app.addHook('onRoute', (route) => {
+    const access = route.config?.access
+    if (!route.schema || route.schema.hide || !access) return
+    route.schema = {
+      ...route.schema,
+      ...security(access),
+      response: {
+        ...(route.schema.response as object | undefined),
+        default: { description: 'Problem', content: { [problemType]: { schema: problem } } },
+      },
+    }
+  })
+}
+
+function security({ scope, visitor, keysOnly }: RouteAccess): FastifySchema {
+  if (scope === 'public') return { security: [] }
+  const scopes: KeyScope[] = [scope]
+  return {
+    security: [{ key: scopes }, ...(keysOnly ? [] : [{ operator: [] }]), ...(visitor ? [{ visitor: [] }] : [])],
+  }
+}

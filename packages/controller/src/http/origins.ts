@@ -1,0 +1,54 @@
+import { isIP } from 'node:net'
+import { AppError } from '@anteroom/base'
+import type { FastifyRequest } from 'fastify'
+
+const wildcards: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
+
+const isLoopback = (name: string): boolean => name === 'localhost' || name === '[::1]' || /^127(\.\d+){3}$/.test(name)
+
+/** Under which names this server is reached: against DNS rebinding (Host) and cross-site requests (Origin). */
+export class Origins {
+  readonly #public: URL | undefined
+  #listenHost: string
+
+  constructor(listenHost: string, publicUrl: string | undefined) {
+    this.#listenHost = listenHost
+    this.#public = publicUrl === undefined ? undefined : new URL(publicUrl)
+  }
+
+  listening(host: string): void {
+    this.#listenHost = host
+  }
+
+  /** The origin that the request was sent to. @throws AppError origin_refused */
+  of(request: FastifyRequest): string {
+    const host = request.headers.host ?? ''
+    if (this.#public && host === this.#public.host) return this.#public.origin
+    const url = URL.parse(`http://${host}`)
+    if (url?.host !== host.toLowerCase().replace(/:80$/, '') || !this.#isOurs(url.hostname))
+      throw new AppError('origin_refused', { detail: 'The Host header does not name this controller.' })
+    return url.origin
+  }
+
+  /** Refuses what a page of another origin sends. @throws AppError origin_refused */
+  check(request: FastifyRequest): void {
+    const { origin } = request.headers
+    if (origin !== undefined && origin !== this.of(request))
+      throw new AppError('origin_refused', { detail: 'The Origin header does not name this controller.' })
+  }
+
+  /** For a cookie that scripts cannot read and other sites cannot send. */
+  cookieOptions(request: FastifyRequest): { httpOnly: true; sameSite: 'strict'; secure: boolean } {
+    return { httpOnly: true, sameSite: 'strict', secure: this.of(request).startsWith('https:') }
+  }
+
+  /**
+   * Loopback names go with any port: a tunnel (`ssh -L`) changes it, and no foreign name can pass as one. The same holds
+   * for every address where the server listens on all of them.
+   */
+  #isOurs(name: string): boolean {
+    if (isLoopback(name)) return true
+    const bare = name.replace(/^\[(.*)\]$/, '$1')
+    return wildcards.has(this.#listenHost) ? isIP(bare) !== 0 : bare === this.#listenHost
+  }
+}

@@ -1,0 +1,91 @@
+import { connection, createdSession, createSession, credential } from '@anteroom/contract'
+import { z } from 'zod'
+import { principalName } from '../authorisation.ts'
+import type { HttpApp, RouteContext } from '../http-deps.ts'
+import { connectionParams, idempotencyHeaders, idempotencyKeyOf, noContent, page, pageOf } from './parameters.ts'
+
+const tags = ['connections']
+
+const listQuery = z.strictObject({
+  provider: z.string().min(1).max(64).exactOptional(),
+  subject: z.string().min(1).max(200).exactOptional(),
+  ...page,
+})
+
+export function connectionRoutes(app: HttpApp, context: RouteContext): void {
+  const { connections, vault } = context
+  app.get(
+    '/v1/connections',
+    {
+      config: { access: { scope: 'connections:read' } },
+      schema: { tags, summary: 'List connections', querystring: listQuery, response: { 200: pageOf(connection) } },
+    },
+    (request) => connections.list(request.query),
+  )
+  app.get(
+    '/v1/connections/:id',
+    {
+      config: { access: { scope: 'connections:read' } },
+      schema: {
+        tags,
+        summary: 'One connection; never its credential',
+        params: connectionParams,
+        response: { 200: connection },
+      },
+    },
+    (request) => connections.get(request.params.id),
+  )
+  app.delete(
+    '/v1/connections/:id',
+    {
+      config: { access: { scope: 'connections:write' } },
+      schema: {
+        tags,
+        summary: 'Delete the connection and every version of its credential',
+        params: connectionParams,
+        response: { 204: noContent },
+      },
+    },
+    async (request, reply) => {
+      await connections.remove(request.params.id)
+      return reply.code(204).send()
+    },
+  )
+  app.get(
+    '/v1/connections/:id/credential',
+    {
+      config: { access: { scope: 'credentials:read', keysOnly: true } },
+      schema: { tags, summary: 'The credential itself', params: connectionParams, response: { 200: credential } },
+    },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      return await vault.read(request.params.id)
+    },
+  )
+  reauthRoute(app, context)
+}
+
+function reauthRoute(app: HttpApp, { connections, sessions }: RouteContext): void {
+  app.post(
+    '/v1/connections/:id/reauth',
+    {
+      config: { access: { scope: 'connections:write' } },
+      schema: {
+        tags,
+        summary: 'Begin a new sign-in for the connection',
+        params: connectionParams,
+        headers: idempotencyHeaders,
+        body: createSession.pick({ timeout_seconds: true, return_url: true }),
+        response: { 201: createdSession },
+      },
+    },
+    async (request, reply) => {
+      const { id, provider, subject } = await connections.get(request.params.id)
+      const created = await sessions.create(
+        { ...request.body, provider, subject, connection_id: id },
+        { principal: principalName(request.principal), ...idempotencyKeyOf(request.headers) },
+      )
+      return reply.code(201).header('location', `/v1/sessions/${created.id}`).send(created)
+    },
+  )
+}

@@ -1,0 +1,96 @@
+import { AppError, Scope } from '@anteroom/base'
+import { liveCloseCodes } from '@anteroom/contract'
+import fastifyWebsocket from '@fastify/websocket'
+import { z } from 'zod'
+import type { LiveAccess, RfbEndpoint } from '../../live/live.ts'
+import type { HttpApp, RouteContext } from '../http-deps.ts'
+import { noContent, sessionParams } from './parameters.ts'
+
+/** noVNC's largest message is a pasted clipboard. */
+const maxMessageBytes = 2 * 1024 * 1024
+
+/** What a redeemed ticket admits to. */
+interface Admission {
+  readonly sessionId: string
+  readonly access: LiveAccess
+  readonly endpoint: RfbEndpoint
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    admission: Admission | null
+  }
+  interface FastifyContextConfig {
+    webSocket?: true
+  }
+}
+
+/** WebSockets on this server. Registered before any route. */
+export async function acceptWebSockets(app: HttpApp, { log }: RouteContext): Promise<void> {
+  await app.register(fastifyWebsocket, {
+    options: {
+      maxPayload: maxMessageBytes,
+      // The screen is compressed already.
+      perMessageDeflate: false,
+      handleProtocols: (offered) => (offered.has('binary') ? 'binary' : false),
+    },
+    errorHandler: (error, socket, request) => {
+      log.debug({ request_id: request.id, error }, 'a live view broke off')
+      socket.terminate()
+    },
+    // `closeWebSockets` says why they close; the plugin would not.
+    preClose: (done) => done(),
+  })
+  // The plugin would upgrade any route and close the socket at once; a problem says why instead.
+  app.addHook('preHandler', async (request) => {
+    if (request.ws && !request.routeOptions.config.webSocket)
+      throw new AppError('invalid_request', { detail: 'There is no WebSocket at this address.' })
+  })
+}
+
+export function closeWebSockets(app: HttpApp): void {
+  for (const socket of app.websocketServer.clients)
+    socket.close(liveCloseCodes.controller_stopping, 'controller_stopping')
+}
+
+export function terminateWebSockets(app: HttpApp): void {
+  for (const socket of app.websocketServer.clients) socket.terminate()
+}
+
+export function liveRoutes(app: HttpApp, { sessions, live, log, clock, stopping }: RouteContext): void {
+  const root = Scope.root('live views', log, clock)
+  stopping.addEventListener('abort', () => root.cancel(new AppError('shutting_down')))
+  app.decorateRequest('admission', null)
+  app.route({
+    method: 'GET',
+    url: '/v1/sessions/:id/live',
+    // The ticket says who may; it was given to somebody who was allowed to ask for it.
+    config: { access: { scope: 'public' }, webSocket: true },
+    schema: {
+      tags: ['sessions'],
+      summary: 'The live view: RFB over a WebSocket (subprotocol `binary`), admitted by a ticket',
+      params: sessionParams,
+      querystring: z.strictObject({ ticket: z.string().min(1).max(200) }),
+      response: { 101: noContent },
+    },
+    // Everything that can be refused is refused here, before the upgrade.
+    preHandler: async (request) => {
+      if (!request.ws) throw new AppError('invalid_request', { detail: 'Open this address as a WebSocket.' })
+      const { id } = request.params
+      const access = await live.redeemTicket(id, request.query.ticket)
+      request.admission = { sessionId: id, access, endpoint: await sessions.rfbEndpoint(id) }
+    },
+    handler: async () => {
+      throw new AppError('internal', { detail: 'a live view was not upgraded' })
+    },
+    wsHandler: async (socket, { id, admission }) => {
+      if (!admission) throw new AppError('internal', { detail: 'a live view was not admitted' })
+      const { sessionId, access, endpoint } = admission
+      log.info({ request_id: id, session_id: sessionId, access }, 'a live view opened')
+      await root.run({ name: `live view of ${sessionId}` }, (scope) =>
+        live.serve(sessionId, access, endpoint, socket, scope),
+      )
+      log.info({ request_id: id, session_id: sessionId }, 'a live view closed')
+    },
+  })
+}

@@ -1,0 +1,18 @@
+import { machine } from '@anteroom/contract'
+import { z } from 'zod'
+import type { HttpApp, RouteContext } from '../http-deps.ts'
+
+export function machineRoutes(app: HttpApp, { machines }: RouteContext): void {
+  app.get(
+    '/v1/machines',
+    {
+      config: { access: { scope: 'operator' } },
+      schema: {
+        tags: ['operator'],
+        summary: 'Machines that exist, and the session of each',
+        response: { 200: z.object({ items: z.array(machine) }) },
+      },
+    },
+    async () => ({ items: await machines() }),
+  )
+}

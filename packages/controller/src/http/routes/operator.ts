@@ -1,0 +1,55 @@
+import { z } from 'zod'
+import { operatorCookie } from '../authorisation.ts'
+import type { HttpApp, RouteContext } from '../http-deps.ts'
+import { noBody, noContent } from './parameters.ts'
+
+const tags = ['operator']
+
+export function operatorRoutes(app: HttpApp, { access, origins }: RouteContext): void {
+  app.post(
+    '/v1/operator/sign-in',
+    {
+      config: { access: { scope: 'public' } },
+      schema: {
+        tags,
+        summary: "Use a one-time sign-in link up; sets the operator's cookie",
+        body: z.strictObject({ token: z.string().min(1).max(200) }),
+        response: { 204: noContent },
+      },
+    },
+    async (request, reply) => {
+      const cookie = await access.signIn(request.body.token)
+      return reply
+        .setCookie(operatorCookie, cookie, { ...origins.cookieOptions(request), path: '/' })
+        .code(204)
+        .send()
+    },
+  )
+  app.post(
+    '/v1/operator/sign-out',
+    {
+      config: { access: { scope: 'operator' } },
+      schema: { tags, summary: "Forget the operator's cookie", body: noBody, response: { 204: noContent } },
+    },
+    async (request, reply) => {
+      const cookie = request.cookies[operatorCookie]
+      if (cookie !== undefined) await access.signOut(cookie)
+      return reply
+        .clearCookie(operatorCookie, { ...origins.cookieOptions(request), path: '/' })
+        .code(204)
+        .send()
+    },
+  )
+  app.get(
+    '/v1/operator',
+    {
+      config: { access: { scope: 'operator' } },
+      schema: {
+        tags,
+        summary: 'Am I signed in as the operator? (401 when not)',
+        response: { 200: z.object({ signed_in: z.literal(true) }) },
+      },
+    },
+    async () => ({ signed_in: true as const }),
+  )
+}

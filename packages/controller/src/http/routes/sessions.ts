@@ -1,0 +1,180 @@
+import { Readable } from 'node:stream'
+import { createdSession, createSession, createTicket, session, sessionStatus, ticket } from '@anteroom/contract'
+import { z } from 'zod'
+import { principalName } from '../authorisation.ts'
+import type { HttpApp, RouteContext } from '../http-deps.ts'
+import { sessionStream } from '../session-stream.ts'
+import { idempotencyHeaders, idempotencyKeyOf, noBody, noContent, page, pageOf, sessionParams } from './parameters.ts'
+
+const tags = ['sessions']
+
+const listQuery = z.strictObject({
+  status: sessionStatus.exactOptional(),
+  provider: z.string().min(1).max(64).exactOptional(),
+  subject: z.string().min(1).max(200).exactOptional(),
+  ...page,
+})
+
+export function sessionRoutes(app: HttpApp, context: RouteContext): void {
+  const { sessions } = context
+  app.post(
+    '/v1/sessions',
+    {
+      config: { access: { scope: 'sessions:write' } },
+      schema: {
+        tags,
+        summary: 'Begin a sign-in; answers at once with the address to send the person to',
+        headers: idempotencyHeaders,
+        body: createSession,
+        response: { 201: createdSession },
+      },
+    },
+    async (request, reply) => {
+      const created = await sessions.create(request.body, {
+        principal: principalName(request.principal),
+        ...idempotencyKeyOf(request.headers),
+      })
+      return reply.code(201).header('location', `/v1/sessions/${created.id}`).send(created)
+    },
+  )
+  app.get(
+    '/v1/sessions',
+    {
+      config: { access: { scope: 'sessions:read' } },
+      schema: {
+        tags,
+        summary: 'List sessions, newest first',
+        querystring: listQuery,
+        response: { 200: pageOf(session) },
+      },
+    },
+    (request) => sessions.list(request.query),
+  )
+  app.get(
+    '/v1/sessions/:id',
+    {
+      config: { access: { scope: 'sessions:read', visitor: true } },
+      schema: { tags, summary: 'One session', params: sessionParams, response: { 200: session } },
+    },
+    (request) => sessions.get(request.params.id),
+  )
+  sessionActions(app, context)
+  sessionEvents(app, context)
+  sessionTickets(app, context)
+}
+
+function sessionActions(app: HttpApp, { sessions }: RouteContext): void {
+  const access = { scope: 'sessions:write', visitor: true } as const
+  app.post(
+    '/v1/sessions/:id/capture',
+    {
+      config: { access },
+      schema: {
+        tags,
+        summary: 'Say that the person is signed in',
+        params: sessionParams,
+        body: noBody,
+        response: { 200: session },
+      },
+    },
+    (request) => sessions.requestCapture(request.params.id),
+  )
+  app.post(
+    '/v1/sessions/:id/cancel',
+    {
+      config: { access },
+      schema: {
+        tags,
+        summary: 'End the session; may be repeated',
+        params: sessionParams,
+        body: noBody,
+        response: { 200: session },
+      },
+    },
+    (request) => sessions.requestEnd(request.params.id, 'cancelled'),
+  )
+}
+
+const eventHeaders = z.looseObject({
+  'last-event-id': z
+    .string()
+    .regex(/^\d{1,15}$/, 'must be the id of an event')
+    .exactOptional(),
+})
+
+/** Text in the description of the API, a stream in the process; streams pass the serializer by. */
+const eventStream = z.string() as unknown as z.ZodType<Readable>
+
+function sessionEvents(app: HttpApp, { sessions, events, clock, stopping }: RouteContext): void {
+  app.get(
+    '/v1/sessions/:id/events',
+    {
+      config: { access: { scope: 'sessions:read', visitor: true } },
+      schema: {
+        tags,
+        summary: 'Events of a session, past and to come, as server-sent events',
+        params: sessionParams,
+        headers: eventHeaders,
+        response: {
+          200: {
+            description: 'Stays open until the client leaves; each event is a SessionEvent',
+            content: { 'text/event-stream': { schema: eventStream } },
+          },
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      await sessions.get(id)
+      const gone = new AbortController()
+      reply.raw.once('close', () => gone.abort())
+      const signal = AbortSignal.any([gone.signal, stopping])
+      const after = Number(request.headers['last-event-id'] ?? 0)
+      return reply
+        .type('text/event-stream')
+        .header('cache-control', 'no-store')
+        .header('x-accel-buffering', 'no')
+        .send(Readable.from(sessionStream(events.stream(id, after, signal), clock, signal)))
+    },
+  )
+}
+
+function sessionTickets(app: HttpApp, { sessions, live }: RouteContext): void {
+  const access = { scope: 'sessions:write', visitor: true } as const
+  app.post(
+    '/v1/sessions/:id/tickets',
+    {
+      config: { access },
+      schema: {
+        tags,
+        summary: 'A single-use ticket for the live view',
+        params: sessionParams,
+        body: createTicket,
+        response: { 201: ticket },
+      },
+    },
+    async (request, reply) => {
+      // A browser cannot read why a WebSocket was refused, so it learns here that there is nothing to see yet.
+      await sessions.rfbEndpoint(request.params.id)
+      const issued = await live.issueTicket(request.params.id, request.body.access, request.body.ttl_seconds)
+      return reply.code(201).header('cache-control', 'no-store').send(issued)
+    },
+  )
+  app.delete(
+    '/v1/sessions/:id/tickets',
+    {
+      config: { access },
+      schema: {
+        tags,
+        summary: 'Revoke every ticket and close every live view',
+        params: sessionParams,
+        response: { 204: noContent },
+      },
+    },
+    async (request, reply) => {
+      await sessions.get(request.params.id)
+      await live.close(request.params.id, 'ticket_revoked')
+      return reply.code(204).send()
+    },
+  )
+}
