@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { AppError } from '@anteroom/base'
@@ -8,7 +9,9 @@ import { createLog } from './observe/observe.ts'
 
 /** Starts the controller in the foreground; SIGINT and SIGTERM end it, and leave its machines running. */
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { home: { type: 'string' }, port: { type: 'string' } } })
+  const { values } = parseArgs({
+    options: { home: { type: 'string' }, port: { type: 'string' }, open: { type: 'boolean', default: false } },
+  })
   const home = resolve(values.home ?? process.env['ANTEROOM_HOME'] ?? '.anteroom')
   const config = loadConfig(
     home,
@@ -21,6 +24,8 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, asked.resolve)
   const controller = await startController(config, log)
   process.stdout.write(`Anteroom is at ${controller.url}. Sign in once with ${controller.signInUrl}\n`)
+  // Without a program that opens links the person follows the printed one.
+  if (values.open) execFile('xdg-open', [controller.signInUrl], () => {})
 
   const signal = await asked.promise
   log.info({ signal }, 'stopping; machines keep running')
