@@ -1,4 +1,11 @@
+import { AppError, type Clock, newToken } from '@anteroom/base'
 import type { KeyScope } from '@anteroom/contract'
+import type { Events } from '../events/events.ts'
+import type { Store } from '../store/store.ts'
+import { ApiKeys, scopesOf } from './api-keys.ts'
+import { findCookie, issueCookie } from './cookies.ts'
+import { enterSession } from './entry.ts'
+import { secretHash } from './secret-hash.ts'
 
 /** Who is asking. */
 export type Principal =
@@ -19,8 +26,61 @@ export interface Access {
   newSignInToken(ttlSeconds: number): Promise<string>
   /** Uses the link up; gives a cookie value. @throws AppError entry_invalid */
   signIn(token: string): Promise<string>
-  /** Forgets a cookie; no effect for an unknown one. */
-  signOut(cookie: string): Promise<void>
   /** Uses `hosted_url`'s secret up; gives a cookie value bound to the session. @throws AppError entry_invalid */
   enter(sessionId: string, secret: string): Promise<string>
+  /** Deletes cookies and links whose time is over. */
+  sweep(now: number): Promise<void>
+}
+
+/** A working day: the operator signs in anew with a link from the host. */
+const operatorCookieMs = 12 * 3_600_000
+
+export function createAccess(parts: { readonly store: Store; readonly clock: Clock; readonly events: Events }): Access {
+  const { store, clock } = parts
+  const keys = new ApiKeys(store, clock)
+  return {
+    async byKey(bearer) {
+      const row = await keys.find(bearer)
+      if (!row) throw new AppError('unauthenticated', { detail: 'This key is not known here.' })
+      return { kind: 'key', id: row.id, scopes: scopesOf(row) }
+    },
+
+    async byCookie(value) {
+      const row = await findCookie(store.db, value, clock.now())
+      if (!row) return undefined
+      return row.session_id === null ? { kind: 'operator' } : { kind: 'visitor', sessionId: row.session_id }
+    },
+
+    ensureOperatorKey: (path) => keys.ensureOperatorKey(path),
+
+    async newSignInToken(ttlSeconds) {
+      const token = newToken()
+      await store.db
+        .insertInto('sign_in_links')
+        .values({ hash: secretHash(token), expires_at: clock.now() + ttlSeconds * 1000 })
+        .execute()
+      return token
+    },
+
+    async signIn(token) {
+      const now = clock.now()
+      return await store.transaction(async (tx) => {
+        const link = await tx
+          .deleteFrom('sign_in_links')
+          .where('hash', '=', secretHash(token))
+          .where('expires_at', '>', now)
+          .returning('hash')
+          .executeTakeFirst()
+        if (!link) throw new AppError('entry_invalid')
+        return await issueCookie(tx, null, now + operatorCookieMs)
+      })
+    },
+
+    enter: (sessionId, secret) => enterSession(parts, sessionId, secret),
+
+    async sweep(now) {
+      await store.db.deleteFrom('cookies').where('expires_at', '<=', now).execute()
+      await store.db.deleteFrom('sign_in_links').where('expires_at', '<=', now).execute()
+    },
+  }
 }

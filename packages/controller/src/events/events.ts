@@ -1,11 +1,71 @@
-import type { SessionEvent } from '@anteroom/contract'
-import type { Tx } from '../store/store.ts'
+import type { Clock } from '@anteroom/base'
+import { type SessionEvent, sessionEvent } from '@anteroom/contract'
+import type { Row, Store, Tx } from '../store/store.ts'
+import { Doorbell } from './doorbell.ts'
 
 /** One append-only log. Events are written in the transaction of the change that they tell of. */
 export interface Events {
   append(tx: Tx, sessionId: string, type: SessionEvent['type'], data: Record<string, unknown>): Promise<void>
-  /** Tells live subscribers that something was committed. */
+  /** Tells live subscribers that something was committed; called after the transaction, never in it. */
   notify(sessionId: string): void
   /** Events after `afterSeq`, then new ones as they come, until the signal aborts. */
   stream(sessionId: string, afterSeq: number, signal: AbortSignal): AsyncIterable<SessionEvent>
 }
+
+/** How many events a subscriber holds in memory; a slow one reads the rest from the table when it gets there. */
+const batchSize = 100
+
+export function createEvents({ store, clock }: { readonly store: Store; readonly clock: Clock }): Events {
+  const doorbell = new Doorbell()
+
+  const readAfter = async (sessionId: string, seq: number): Promise<SessionEvent[]> => {
+    // `seq` grows in the order of commits because SQLite has one writer; another store must keep this true.
+    const rows = await store.db
+      .selectFrom('events')
+      .selectAll()
+      .where('session_id', '=', sessionId)
+      .where('seq', '>', seq)
+      .orderBy('seq')
+      .limit(batchSize)
+      .execute()
+    return rows.map(toEvent)
+  }
+
+  return {
+    async append(tx, sessionId, type, data) {
+      await tx
+        .insertInto('events')
+        .values({ session_id: sessionId, type, at: clock.now(), data: JSON.stringify(data) })
+        .execute()
+    },
+
+    notify: (sessionId) => doorbell.ring(sessionId),
+
+    async *stream(sessionId, afterSeq, signal) {
+      // Listening before the first read: what is committed during a read rings, and is read in the next round.
+      const listener = doorbell.listen(sessionId)
+      try {
+        for (let seq = afterSeq; !signal.aborted; ) {
+          const batch = await readAfter(sessionId, seq)
+          for (const event of batch) {
+            if (signal.aborted) return
+            yield event
+            seq = event.seq
+          }
+          if (batch.length < batchSize) await listener.rung(signal)
+        }
+      } finally {
+        listener.stop()
+      }
+    },
+  }
+}
+
+const toEvent = (row: Row<'events'>): SessionEvent =>
+  sessionEvent.parse({
+    seq: row.seq,
+    session_id: row.session_id,
+    type: row.type,
+    at: new Date(row.at).toISOString(),
+    data: JSON.parse(row.data),
+  })
