@@ -26,6 +26,8 @@ export interface Access {
   newSignInToken(ttlSeconds: number): Promise<string>
   /** Uses the link up; gives a cookie value. @throws AppError entry_invalid */
   signIn(token: string): Promise<string>
+  /** Forgets a cookie; no effect for an unknown one. */
+  signOut(cookie: string): Promise<void>
   /** Uses `hosted_url`'s secret up; gives a cookie value bound to the session. @throws AppError entry_invalid */
   enter(sessionId: string, secret: string): Promise<string>
   /** Deletes cookies and links whose time is over. */
@@ -74,6 +76,10 @@ export function createAccess(parts: { readonly store: Store; readonly clock: Clo
         if (!link) throw new AppError('entry_invalid')
         return await issueCookie(tx, null, now + operatorCookieMs)
       })
+    },
+
+    async signOut(cookie) {
+      await store.db.deleteFrom('cookies').where('hash', '=', secretHash(cookie)).execute()
     },
 
     enter: (sessionId, secret) => enterSession(parts, sessionId, secret),

@@ -15,13 +15,13 @@ import type { Origins } from './origins.ts'
 
 /** The modules behind the edge, and what it needs of the process. */
 export interface HttpDeps {
-  readonly sessions: Sessions
+  readonly sessions: Omit<Sessions, 'run'>
   readonly connections: Connections
   readonly vault: Pick<Vault, 'read'>
   readonly providers: Pick<Providers, 'list' | 'problems'>
   readonly images: { list(): Promise<Image[]> }
   readonly machines: () => Promise<Machine[]>
-  readonly live: Live
+  readonly live: Pick<Live, 'issueTicket' | 'redeemTicket' | 'serve' | 'close'>
   readonly events: Pick<Events, 'stream'>
   readonly access: Pick<Access, 'byKey' | 'byCookie' | 'signIn' | 'signOut' | 'enter'>
   readonly log: Log

@@ -17,7 +17,7 @@ import { RouteTable } from './route-table.ts'
 import { connectionRoutes } from './routes/connections.ts'
 import { hostedPageRoutes } from './routes/hosted-page.ts'
 import { imageRoutes } from './routes/images.ts'
-import { acceptWebSockets, closeWebSockets, liveRoutes, terminateWebSockets } from './routes/live.ts'
+import { acceptWebSockets, liveRoutes, terminateWebSockets } from './routes/live.ts'
 import { machineRoutes } from './routes/machines.ts'
 import { operatorRoutes } from './routes/operator.ts'
 import { providerRoutes } from './routes/providers.ts'
@@ -69,7 +69,6 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
       return url
     },
     async close() {
-      closeWebSockets(app)
       stopping.abort()
       const closed = app.close()
       const settled = new AbortController()

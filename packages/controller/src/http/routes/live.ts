@@ -1,5 +1,4 @@
 import { AppError, Scope } from '@anteroom/base'
-import { liveCloseCodes } from '@anteroom/contract'
 import fastifyWebsocket from '@fastify/websocket'
 import { z } from 'zod'
 import type { LiveAccess, RfbEndpoint } from '../../live/live.ts'
@@ -38,7 +37,7 @@ export async function acceptWebSockets(app: HttpApp, { log }: RouteContext): Pro
       log.debug({ request_id: request.id, error }, 'a live view broke off')
       socket.terminate()
     },
-    // `closeWebSockets` says why they close; the plugin would not.
+    // The cancelled scope ends every view with the reason; the plugin would close them without one.
     preClose: (done) => done(),
   })
   // The plugin would upgrade any route and close the socket at once; a problem says why instead.
@@ -48,18 +47,14 @@ export async function acceptWebSockets(app: HttpApp, { log }: RouteContext): Pro
   })
 }
 
-export function closeWebSockets(app: HttpApp): void {
-  for (const socket of app.websocketServer.clients)
-    socket.close(liveCloseCodes.controller_stopping, 'controller_stopping')
-}
-
+/** For viewers that do not answer to the end of their view. */
 export function terminateWebSockets(app: HttpApp): void {
   for (const socket of app.websocketServer.clients) socket.terminate()
 }
 
 export function liveRoutes(app: HttpApp, { sessions, live, log, clock, stopping }: RouteContext): void {
-  const root = Scope.root('live views', log, clock)
-  stopping.addEventListener('abort', () => root.cancel(new AppError('shutting_down')))
+  const views = Scope.root('live views', log, clock)
+  stopping.addEventListener('abort', () => views.cancel(new AppError('shutting_down')))
   app.decorateRequest('admission', null)
   app.route({
     method: 'GET',
@@ -87,9 +82,7 @@ export function liveRoutes(app: HttpApp, { sessions, live, log, clock, stopping 
       if (!admission) throw new AppError('internal', { detail: 'a live view was not admitted' })
       const { sessionId, access, endpoint } = admission
       log.info({ request_id: id, session_id: sessionId, access }, 'a live view opened')
-      await root.run({ name: `live view of ${sessionId}` }, (scope) =>
-        live.serve(sessionId, access, endpoint, socket, scope),
-      )
+      await live.serve(sessionId, access, endpoint, socket, views)
       log.info({ request_id: id, session_id: sessionId }, 'a live view closed')
     },
   })
