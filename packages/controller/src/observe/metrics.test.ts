@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { createMetrics } from './metrics.ts'
+
+test('counts sessions, stages, machines and viewers, each with its help', async () => {
+  let machines = 0
+  const metrics = createMetrics({ machines: () => machines, viewers: async () => 3 })
+  metrics.sessionEnded('completed')
+  metrics.sessionEnded('failed', 'boot_timeout')
+  metrics.sessionEnded('failed', 'boot_timeout')
+  metrics.stageEnded('boot', 1500)
+  machines = 2
+  const { body: text, contentType } = await metrics.render()
+  expect(contentType).toMatch(/^text\/plain/)
+  expect(text).toContain('anteroom_sessions_ended_total{outcome="completed",code=""} 1')
+  expect(text).toContain('anteroom_sessions_ended_total{outcome="failed",code="boot_timeout"} 2')
+  expect(text).toContain('anteroom_stage_duration_seconds_bucket{le="1",stage="boot"} 0')
+  expect(text).toContain('anteroom_stage_duration_seconds_bucket{le="2.5",stage="boot"} 1')
+  expect(text).toContain('anteroom_machines_live 2')
+  expect(text).toContain('anteroom_viewers 3')
+  for (const name of ['sessions_ended_total', 'stage_duration_seconds', 'machines_live', 'viewers'])
+    expect(text).toMatch(new RegExp(`# HELP anteroom_${name} \\w+`))
+})
+
+test('two in one process do not get in each other’s way', async () => {
+  const live = { machines: () => 0, viewers: () => 0 }
+  createMetrics(live).sessionEnded('completed')
+  expect((await createMetrics(live).render()).body).not.toContain('outcome="completed"')
+})

@@ -1,0 +1,61 @@
+import type { ErrorCode, Outcome, StageName } from '@anteroom/contract'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** What the process counts, each declared once; `GET /metrics` prints it. */
+export interface Metrics {
+  /** A session has ended. `code` says why it failed. */
+  sessionEnded(outcome: Outcome, code?: ErrorCode): void
+  stageEnded(stage: StageName, durationMs: number): void
+  /** In the text format of Prometheus. */
+  render(): Promise<{ readonly contentType: string; readonly body: string }>
+}
+
+export interface Counted {
+  machines(): number | Promise<number>
+  viewers(): number | Promise<number>
+}
+
+/** From a restore out of a snapshot (tens of milliseconds) to a person who takes their time at the sign-in. */
+const stageBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 1280]
+
+/** Machines and viewers are counted when somebody asks, so that the numbers cannot drift from what is there. */
+export function createMetrics(now: Counted): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  // Memory, open files, event loop delay of this process.
+  collectDefaultMetrics({ register: registry })
+  const sessions = new Counter({
+    name: 'anteroom_sessions_ended_total',
+    help: 'Sessions that ended, by outcome and, for failed ones, error code',
+    labelNames: ['outcome', 'code'],
+    registers,
+  })
+  const stages = new Histogram({
+    name: 'anteroom_stage_duration_seconds',
+    help: 'How long each stage of a session took',
+    labelNames: ['stage'],
+    buckets: stageBuckets,
+    registers,
+  })
+  new Gauge({
+    name: 'anteroom_machines_live',
+    help: 'Machines that exist on this host',
+    registers,
+    async collect() {
+      this.set(await now.machines())
+    },
+  })
+  new Gauge({
+    name: 'anteroom_viewers',
+    help: 'Open sockets of the live view',
+    registers,
+    async collect() {
+      this.set(await now.viewers())
+    },
+  })
+  return {
+    sessionEnded: (outcome, code) => sessions.inc({ outcome, code: code ?? '' }),
+    stageEnded: (stage, durationMs) => stages.observe({ stage }, durationMs / 1000),
+    render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+  }
+}
