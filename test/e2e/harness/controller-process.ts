@@ -1,0 +1,77 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, open, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { Scope } from '@anteroom/base'
+import { Api } from './api.ts'
+
+const root = resolve(import.meta.dirname, '../../..')
+/** Pictures and logs of the runs; not under version control. */
+export const resultsDirectory = join(root, 'test-results')
+
+/** Built once; every controller under test uses the same images and a state directory of its own. */
+const builtImages = process.env.E2E_IMAGES ?? join(root, '.anteroom/images')
+
+export interface ControllerProcess {
+  readonly home: string
+  readonly url: string
+  readonly pid: number
+  readonly api: Api
+  /** As Ctrl-C does it. Gives the exit code. */
+  stop(): Promise<number | null>
+  /** Stops it and removes its state directory. */
+  remove(): Promise<void>
+}
+
+/** The real program with a fresh state directory; `name` names its log in the results. */
+export async function startControllerProcess(name: string, config: object): Promise<ControllerProcess> {
+  if (!(await stat(builtImages).catch(() => undefined)))
+    throw new Error(`there are no golden images in ${builtImages}; npm test builds them`)
+  const home = await mkdtemp(join(tmpdir(), 'anteroom-e2e-'))
+  await symlink(builtImages, join(home, 'images'))
+  // JSON is YAML as well.
+  await writeFile(join(home, 'config.yaml'), JSON.stringify(config))
+  const child = await spawnController(home, name)
+  try {
+    const { url, pid } = await whenReady(home, child)
+    const key = (await readFile(join(home, 'operator.key'), 'utf8')).trim()
+    const stop = async (): Promise<number | null> => {
+      if (child.exitCode === null && child.signalCode === null) {
+        const exited = once(child, 'exit')
+        child.kill('SIGINT')
+        await exited
+      }
+      return child.exitCode
+    }
+    const remove = async (): Promise<void> => {
+      await stop()
+      await rm(home, { recursive: true })
+    }
+    return { home, url, pid, api: new Api(url, key), stop, remove }
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
+  }
+}
+
+async function spawnController(home: string, name: string): Promise<ChildProcess> {
+  await mkdir(resultsDirectory, { recursive: true })
+  await using log = await open(join(resultsDirectory, `controller-${name}.log`), 'w')
+  const settings = Object.entries(process.env).filter(([variable]) => !variable.startsWith('ANTEROOM_'))
+  return spawn(process.execPath, ['packages/controller/src/main.ts', '--port', '0', '--home', home], {
+    cwd: root,
+    stdio: ['ignore', log.fd, log.fd],
+    env: Object.fromEntries(settings),
+  })
+}
+
+async function whenReady(home: string, child: ChildProcess): Promise<{ url: string; pid: number }> {
+  return await Scope.root('e2e').run({ name: 'controller is ready', deadlineMs: 60_000 }, (scope) =>
+    scope.until(async () => {
+      if (child.exitCode !== null) throw new Error(`the controller ended with ${child.exitCode}; see its log`)
+      const text = await readFile(join(home, 'run/controller.json'), 'utf8').catch(() => undefined)
+      return text === undefined ? undefined : (JSON.parse(text) as { url: string; pid: number })
+    }, 50),
+  )
+}

@@ -1,0 +1,38 @@
+import { accounts, focusColour, palette } from '@anteroom/demo'
+import type { Page } from 'playwright-core'
+import { Screen } from './screen.ts'
+
+const [account] = accounts
+if (!account) throw new Error('the demo has no accounts')
+export const person = account
+
+export interface Moments {
+  /** The login page is on the screen. */
+  readonly atLogin?: () => Promise<void>
+  /** The name is typed, the password not yet. */
+  readonly halfway?: () => Promise<void>
+}
+
+/** Opens the link that the integrator sent, waits for the browser in it and signs in there by hand. */
+export async function signInAsPerson(page: Page, hostedUrl: string, provider: string, moments: Moments = {}) {
+  await page.goto(hostedUrl)
+  const screen = new Screen(page)
+  await screen.connected()
+  const colours = provider === 'demo' ? palette.idpLogin : palette.siteLogin
+  await screen.see(colours.band, 'the login page')
+  await moments.atLogin?.()
+  // The ring is around the field that has the focus: the name, and after Tab the password.
+  await screen.click(focusColour, 'the name field')
+  await screen.type(person.name)
+  await screen.press('Tab')
+  if (moments.halfway) {
+    await moments.halfway()
+    await screen.connected()
+    await screen.click(focusColour, 'the password field')
+  }
+  await screen.type(person.password)
+  await screen.click(colours.button, 'the button to sign in')
+  if (provider !== 'demo') return
+  await screen.see(palette.idpConsent.band, 'the consent page')
+  await screen.click(palette.idpConsent.button, 'the button to allow')
+}

@@ -1,0 +1,77 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { runCommand, Scope } from '@anteroom/base'
+import { agentPort, rfbPort } from '@anteroom/contract'
+
+export interface Traces {
+  /** Processes that name the machine on their command line. */
+  readonly processes: readonly number[]
+  readonly namespaces: readonly string[]
+  readonly links: readonly string[]
+  readonly tables: readonly string[]
+  /** The machine's own directory in the state directory. */
+  readonly directories: readonly string[]
+  /** Ports of its address that answer. */
+  readonly ports: readonly number[]
+}
+
+export const noTraces: Traces = { processes: [], namespaces: [], links: [], tables: [], directories: [], ports: [] }
+
+export interface MachinePlace {
+  readonly id: string
+  readonly ip: string
+  readonly home: string
+  /** Part of the name of everything that this controller makes on the host. */
+  readonly instance: string
+}
+
+/** What the kernel itself says is there of a machine; nothing is asked of the controller. */
+export async function tracesOf({ id, ip, home, instance }: MachinePlace): Promise<Traces> {
+  const ours = (names: readonly string[]): string[] => names.filter((name) => name.includes(instance))
+  const answers = await Promise.all([agentPort, rfbPort].map((port) => answersOn(ip, port)))
+  return {
+    processes: (await processesNaming(`anteroom-${id}`)).map(({ pid }) => pid),
+    namespaces: ours(await namesIn('/run/netns')),
+    links: ours(await namesIn('/sys/class/net')),
+    tables: ours(await tables()),
+    directories: (await namesIn(join(home, 'machines'))).filter((name) => name.includes(id)),
+    ports: [agentPort, rfbPort].filter((_, index) => answers[index]),
+  }
+}
+
+/** Six characters that tell this controller's machines from those of another; they are in the machine's process name. */
+export async function instanceOf(machineId: string): Promise<string> {
+  const [process] = await processesNaming(`anteroom-${machineId}`)
+  const instance = /process=anteroom-(\w+)/.exec(process?.commandLine ?? '')?.[1]
+  if (instance === undefined) throw new Error(`no process names the machine ${machineId}`)
+  return instance
+}
+
+async function processesNaming(text: string): Promise<{ pid: number; commandLine: string }[]> {
+  const pids = (await namesIn('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+  const processes = await Promise.all(
+    pids.map(async (pid) => ({ pid, commandLine: await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') })),
+  )
+  return processes.filter(({ commandLine }) => commandLine.includes(text))
+}
+
+const namesIn = (directory: string): Promise<string[]> => readdir(directory).catch(() => [])
+
+/** Without privileges there are no tables to see, and none can have been made. */
+async function tables(): Promise<string[]> {
+  if (process.getuid?.() !== 0) return []
+  return (await runCommand(Scope.root('e2e'), 'nft', ['list', 'tables'])).stdout.split('\n')
+}
+
+const answersOn = (host: string, port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 1_000 })
+    const finish = (answered: boolean): void => {
+      socket.destroy()
+      resolve(answered)
+    }
+    socket.once('connect', () => finish(true))
+    socket.once('error', () => finish(false))
+    socket.once('timeout', () => finish(false))
+  })
