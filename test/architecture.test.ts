@@ -41,6 +41,7 @@ const folderImports: Record<string, readonly string[]> = {
     'leases',
     'live',
     'machines',
+    'observe',
     'providers',
     'store',
     'vault',

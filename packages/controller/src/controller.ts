@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { AppError, acquireLock, type Log, Scope, systemClock } from '@anteroom/base'
 import { type Machine, type ProviderDefinition, rfbPort } from '@anteroom/contract'
 import { startDemo } from '@anteroom/demo'
-import { createAccess } from './access/access.ts'
+import { type Access, createAccess } from './access/access.ts'
 import { createAgentLink, machineSecrets } from './agent/agent.ts'
 import type { Config } from './config.ts'
 import { createConnections } from './connections/connections.ts'
@@ -69,66 +69,39 @@ async function build(config: Config, log: Log, stack: AsyncDisposableStack): Pro
   let url = ''
   const publicUrl = (): string => config.public_url ?? url
   const events = createEvents({ store, clock })
-  const access = createAccess({ store, clock })
-  const connections = createConnections({ store, clock })
+  const access = createAccess({ store, clock, events })
+  const connections = createConnections({ store })
   const live = createLive({ store, clock, publicUrl })
   const egress = createEgress({ log, clock })
   const leases = createLeases(slots)
   const providers = stack.adopt(await openWithDemo(config, log, scope, stack), (opened) => opened.close())
   const secretsOf = (lease: Lease) => machineSecrets((label) => vault.deriveKey(label), lease.id)
+  const metrics = createMetrics({ machines: async () => (await leases.all(store.db)).length, viewers: live.viewers })
+  const shared = { store, config, clock, log, images, live, vault, connections, providers, events }
   const sessions = createSessions({
-    ...{
-      store,
-      config,
-      clock,
-      log,
-      driver,
-      slots,
-      leases,
-      images,
-      live,
-      egress,
-      vault,
-      connections,
-      providers,
-      events,
-      publicUrl,
-    },
+    ...shared,
+    driver,
+    slots,
+    leases,
+    egress,
+    metrics,
+    publicUrl,
     accelerator: capabilities.accelerator,
     agentOf: (lease) => createAgentLink({ ip: lease.vm_ip, secrets: secretsOf(lease), log }),
     rfbOf: (lease) => ({ ip: lease.vm_ip, port: rfbPort, password: secretsOf(lease).rfb }),
   })
-
-  const metrics = createMetrics({ store, live })
   const ready = (): Promise<string[]> =>
     images.current().then(
       () => [],
       (error: unknown) => [AppError.from(error).message],
     )
+  const machines = (): Promise<Machine[]> => listMachines(store)
   const http = stack.adopt(
-    await createHttp({
-      ...{
-        sessions,
-        connections,
-        vault,
-        providers,
-        images,
-        live,
-        events,
-        access,
-        log,
-        clock,
-        config,
-        ready,
-        metrics,
-        webRoot,
-      },
-      machines: () => listMachines(store),
-    }),
+    await createHttp({ ...shared, sessions, access, ready, machines, metrics: metrics.render, webRoot }),
     (edge) => edge.close(),
   )
   url = await http.listen(config.listen.host, config.listen.port)
-  const running = sessions.run(scope)
+  const running = Promise.all([sessions.run(scope), keepHouse(access, scope)])
   stack.defer(async () => {
     scope.cancel(new AppError('shutting_down'))
     await running
@@ -139,6 +112,16 @@ async function build(config: Config, log: Log, stack: AsyncDisposableStack): Pro
     url,
     signInUrl: `${publicUrl()}/sign-in#token=${await access.newSignInToken(signInSeconds)}`,
     stop: () => stack.disposeAsync(),
+  }
+}
+
+/** Forgets what has expired, every ten minutes until `scope` is over. */
+async function keepHouse(access: Access, scope: Scope): Promise<void> {
+  while (!scope.signal.aborted) {
+    await access
+      .sweep(scope.clock.now())
+      .catch((error: unknown) => scope.log.warn({ error }, 'expired rows stay for now'))
+    await scope.clock.delay(600_000, scope.signal)
   }
 }
 

@@ -12,7 +12,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { home: { type: 'string' }, port: { type: 'string' }, open: { type: 'boolean', default: false } },
   })
-  const home = resolve(values.home ?? process.env['ANTEROOM_HOME'] ?? '.anteroom')
+  const home = resolve(values.home ?? process.env.ANTEROOM_HOME ?? '.anteroom')
   const config = loadConfig(
     home,
     process.env,

@@ -69,13 +69,23 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
       case 'capturing':
         return await scope.run({ name: 'capture', deadlineMs: 60_000 }, (inner) => lifecycle.keep(row, inner))
       case 'ending':
-        return await scope.run({ name: 'tear down', deadlineMs: 60_000 }, (inner) => lifecycle.tearDown(row, inner))
+        return await countEnded(
+          await scope.run({ name: 'tear down', deadlineMs: 60_000 }, (inner) => lifecycle.tearDown(row, inner)),
+        )
       case 'queued':
       case 'ended':
         return row
       default:
         return row.status satisfies never
     }
+  }
+
+  async function countEnded(row: SessionRow): Promise<SessionRow> {
+    const { outcome, failure, stages } = await rows.resource(store.db, row)
+    if (outcome !== null) deps.metrics.sessionEnded(outcome, failure?.code)
+    for (const { name, duration_ms } of stages) if (duration_ms !== null) deps.metrics.stageEnded(name, duration_ms)
+    log.info({ session: row.id, machine: row.browser_vm_id, outcome, code: failure?.code }, 'session ended')
+    return row
   }
 
   async function stumble(row: SessionRow, error: AppError, scope: Scope): Promise<void> {

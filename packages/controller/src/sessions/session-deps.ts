@@ -9,6 +9,7 @@ import type { Images } from '../images/images.ts'
 import type { Lease, Leases } from '../leases/leases.ts'
 import type { Live, RfbEndpoint } from '../live/live.ts'
 import type { Accelerator, MachineDriver } from '../machines/driver.ts'
+import type { Metrics } from '../observe/observe.ts'
 import type { Providers } from '../providers/providers.ts'
 import type { Store } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -30,6 +31,7 @@ export interface SessionDeps {
   readonly connections: Pick<Connections, 'ensure' | 'get'>
   readonly providers: Pick<Providers, 'get'>
   readonly events: Events
+  readonly metrics: Pick<Metrics, 'sessionEnded' | 'stageEnded'>
   readonly publicUrl: () => string
   /** The link to a machine; made from its lease alone, so that it works after a restart too. */
   readonly agentOf: (lease: Lease) => AgentLink
