@@ -39,7 +39,9 @@ describe('QEMU command line', () => {
   })
 
   test('denies setuid when there is nothing to drop', () => {
-    expect(optionValue(qemuArguments({ ...spec, runAs: null }, debian12), '-sandbox')).toContain('elevateprivileges=deny')
+    expect(optionValue(qemuArguments({ ...spec, runAs: null }, debian12), '-sandbox')).toContain(
+      'elevateprivileges=deny',
+    )
   })
 
   test('a comma in a path stays in the path', () => {

@@ -1,27 +1,44 @@
-/** The only code that touches the kernel: network slots, processes, paths. */
+/** The only code that touches the kernel's network: slots, addresses, memory. */
 import type { Scope } from '@anteroom/base'
+import type { Config } from '../config.ts'
+import { instanceTag } from './instance-tag.ts'
+import { measureTap } from './measure-tap.ts'
+import type { Slots } from './slot.ts'
+import { openTapSlots } from './tap-slots.ts'
+import { openUserSlots } from './user-slots.ts'
 
-export type SlotKind = 'tap' | 'user'
+export { instanceTag } from './instance-tag.ts'
+export { availableMemoryMiB } from './memory.ts'
+export { type Slot, type SlotKind, type Slots, slotPorts } from './slot.ts'
+export { tapNames } from './tap-names.ts'
 
-/** A machine's place on the network. What it consists of follows from kind and index alone. */
-export interface Slot {
-  readonly kind: SlotKind
-  readonly index: number
-  /** The machine's address on this host: agent at port 7000, RFB at port 5900. */
-  readonly ip: string
-  /** Numeric user and group that the VMM runs as; null: as the controller's own user (not root). */
-  readonly vmmUid: number | null
+/**
+ * The slots of the configured kind; `auto` is `tap` where a tap slot was seen to work just now.
+ * @throws AppError network_setup_failed when `tap` is demanded and does not work, config_invalid
+ */
+export async function openSlots(config: Pick<Config, 'network' | 'home'>, scope: Scope): Promise<Slots> {
+  const tag = instanceTag(config.home)
+  const user = openUserSlots({ tag, pool: config.network.user_pool })
+  const tap = openTapSlots({ tag, pool: config.network.pool })
+  if (config.network.kind !== 'user') {
+    try {
+      await measureTap(tap, { tag, pool: config.network.pool }, scope)
+      return tap
+    } catch (error) {
+      if (config.network.kind === 'tap') throw error
+      scope.throwIfOver()
+      const reason = error instanceof Error ? error.message : String(error)
+      scope.log.info({ reason }, 'tap slots do not work here; machines get user-mode networking')
+    }
+  }
+  await removeLeftovers(tap, scope)
+  return user
 }
 
-export interface Slots {
-  readonly kind: SlotKind
-  /** Number of slots; indices run from 0 to size - 1. */
-  readonly size: number
-  at(index: number): Slot
-  /** Makes the slot on the host, or finds it complete. @throws AppError network_setup_failed */
-  prepare(slot: Slot, scope: Scope): Promise<void>
-  /** Resolves when nothing of the slot is left on the host; also when there never was. */
-  remove(slot: Slot, scope: Scope): Promise<void>
-  /** Indices of this controller's slots that exist on the host, complete or not. */
-  list(scope: Scope): Promise<number[]>
+/** Slots of the other kind that an earlier start made; no machine can be reached on them any more. */
+async function removeLeftovers(tap: Slots, scope: Scope): Promise<void> {
+  for (const index of await tap.list(scope).catch(() => [])) {
+    scope.log.warn({ slot: index }, 'removing a tap slot of an earlier start')
+    await tap.remove(tap.at(index), scope)
+  }
 }
