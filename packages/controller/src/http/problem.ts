@@ -49,8 +49,15 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
       { request_id: request.id, code: error.code, error: thrown, cause: error.cause },
       'a request failed',
     )
+  // Also here: what fails before routing passes no hook.
+  reply.header('x-request-id', request.id)
   if (error.retryAfterSeconds !== undefined) reply.header('retry-after', Math.ceil(error.retryAfterSeconds))
   // RFC 9110, section 15.5.2: a 401 names how to authenticate.
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer')
-  return reply.code(problem.status).header('cache-control', 'no-store').type(problemType).send(JSON.stringify(problem))
+  // As bytes: to text Fastify would add a charset, which this media type does not have (RFC 9457, section 6.1).
+  return reply
+    .code(problem.status)
+    .header('cache-control', 'no-store')
+    .type(problemType)
+    .send(Buffer.from(JSON.stringify(problem)))
 }

@@ -1,0 +1,218 @@
+/** The HTTP edge over the real modules and a real server; only machines do not exist. */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AppError, type Clock, type Log, newId, newToken, silentLog, systemClock } from '@anteroom/base'
+import type { KeyScope, Problem, ProviderDefinition } from '@anteroom/contract'
+import { CompactEncrypt, importJWK } from 'jose'
+import { createAccess } from '../../access/access.ts'
+import { secretHash } from '../../access/secret-hash.ts'
+import { configSchema } from '../../config.ts'
+import { createConnections } from '../../connections/connections.ts'
+import { createEvents } from '../../events/events.ts'
+import { createLeases } from '../../leases/leases.ts'
+import { createLive, type RfbEndpoint } from '../../live/live.ts'
+import { createSessions } from '../../sessions/sessions.ts'
+import { openStore } from '../../store/store.ts'
+import { openVault } from '../../vault/vault.ts'
+import { createHttp, type HttpDeps } from '../http.ts'
+
+const demo: ProviderDefinition = {
+  kind: 'oauth2',
+  name: 'demo',
+  title: 'Demo identity',
+  issuer: 'http://idp.demo.test',
+  client_id: 'anteroom-demo',
+  scopes: ['openid'],
+  egress: { allow: ['idp.demo.test'] },
+  capture: { tokens: true },
+}
+
+const providers = {
+  get(name: string): ProviderDefinition {
+    if (name !== demo.name) throw new AppError('provider_unknown', { detail: `there is no provider ${name}` })
+    return demo
+  },
+  list: () => [
+    {
+      name: 'demo',
+      title: demo.title,
+      kind: demo.kind,
+      opens: 'http://idp.demo.test',
+      captures: ['tokens'],
+      demo: true,
+    },
+  ],
+  problems: () => [],
+}
+
+/** Sessions are created, read and asked to end here; nothing moves them along. */
+const absent = <T extends object>(name: string): T =>
+  new Proxy({} as T, {
+    get: (_target, property) => {
+      // Asked of everything that is awaited.
+      if (property === 'then') return undefined
+      throw new Error(`the HTTP edge reached ${name}`)
+    },
+  })
+
+export interface EdgeOptions {
+  readonly clock?: Clock
+  readonly log?: Log
+  readonly publicUrl?: string
+  readonly overrides?: Partial<HttpDeps>
+}
+
+export type Edge = Awaited<ReturnType<typeof startEdge>>
+
+export async function startEdge({ clock = systemClock, log = silentLog, publicUrl, overrides }: EdgeOptions = {}) {
+  const home = await mkdtemp(join(tmpdir(), 'anteroom-http-'))
+  const webRoot = join(home, 'web')
+  await mkdir(join(webRoot, 'assets'), { recursive: true })
+  await writeFile(join(webRoot, 'index.html'), '<!doctype html><title>dashboard</title>')
+  await writeFile(join(webRoot, 'connect.html'), '<!doctype html><title>connect</title>')
+  await writeFile(join(webRoot, 'assets/app-0a1b.js'), 'export {}')
+  const config = {
+    ...configSchema.parse({
+      limits: { max_queued: 10_000 },
+      ...(publicUrl !== undefined && { public_url: publicUrl }),
+    }),
+    home,
+  }
+  const store = await openStore(':memory:')
+  const events = createEvents({ store, clock })
+  const access = createAccess({ store, clock, events })
+  const connections = createConnections({ store })
+  const vault = await openVault({ keyFile: join(home, 'vault.key'), store, clock })
+  let url = ''
+  let endpoint: RfbEndpoint = { ip: '127.0.0.1', port: 1, password: '' }
+  const live = createLive({ store, clock, publicUrl: () => url })
+  const sessions = createSessions({
+    ...{ store, config, clock, log, live, vault, connections, providers, events },
+    driver: absent('driver'),
+    slots: absent('slots'),
+    egress: absent('egress'),
+    metrics: absent('metrics'),
+    leases: createLeases(absent('slots')),
+    images: { current: async () => absent('image'), get: () => absent('image') },
+    accelerator: 'tcg',
+    publicUrl: () => url,
+    agentOf: () => absent('agent'),
+    rfbOf: () => endpoint,
+  })
+  const http = await createHttp({
+    ...{ sessions, connections, vault, providers, live, events, access, log, clock, config, webRoot },
+    images: { list: async () => [] },
+    machines: async () => [],
+    ready: async () => [],
+    metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', body: 'anteroom_up 1\n' }),
+    ...overrides,
+  })
+  url = await http.listen('127.0.0.1', 0)
+
+  const key = async (...scopes: KeyScope[]): Promise<string> => {
+    const id = newId('key')
+    const secret = `ark_${id.slice('key_'.length)}_${newToken()}`
+    const row = { id, name: 'test', hash: secretHash(secret), scopes: JSON.stringify(scopes), created_at: clock.now() }
+    await store.db.insertInto('api_keys').values(row).execute()
+    return secret
+  }
+  await access.ensureOperatorKey(join(home, 'operator.key'))
+  const operatorKey = (await readFile(join(home, 'operator.key'), 'utf8')).trim()
+
+  const newSession = async () => {
+    const created = await sessions.create({ provider: 'demo', subject: newToken() }, { principal: 'test' })
+    return { ...created, secret: created.hosted_url.split('#entry=')[1] ?? '' }
+  }
+
+  return {
+    http,
+    url,
+    store,
+    access,
+    events,
+    live,
+    sessions,
+    operatorKey,
+    key,
+    newSession,
+    visitorOf: async (session: { id: string; secret: string }) =>
+      `anteroom_visit=${await access.enter(session.id, session.secret)}`,
+    operatorVisit: async () => `anteroom_operator=${await access.signIn(await access.newSignInToken(60))}`,
+
+    /** As the reconciler would leave it once the screen is painted. */
+    async makeReady(sessionId: string, rfb: RfbEndpoint): Promise<void> {
+      endpoint = rfb
+      const id = newId('machine')
+      const image_id = `img_${'0'.repeat(24)}`
+      const index = (await store.db.selectFrom('machines').selectAll().execute()).length
+      await store.transaction(async (tx) => {
+        const machine = { id, session_id: sessionId, image_id, slot_index: index, vm_ip: `127.0.1.${index}` }
+        await tx
+          .insertInto('machines')
+          .values({ ...machine, slot_kind: 'user', accelerator: 'tcg', created_at: clock.now() })
+          .execute()
+        await tx
+          .updateTable('sessions')
+          .set({ status: 'ready', browser_vm_id: id, vm_ip: machine.vm_ip, vnc_url: 'vnc://machine', image_id })
+          .where('id', '=', sessionId)
+          .execute()
+        await events.append(tx, sessionId, 'status', { status: 'ready' })
+      })
+      events.notify(sessionId)
+    },
+
+    /** Puts a token into the vault as the guest would. */
+    async fillVault(session: { id: string; connection_id: string | null }, accessToken: string): Promise<void> {
+      const sealingKey = await vault.sealingKey(session.id)
+      const value = {
+        ...{
+          kind: 'oauth2',
+          issuer: null,
+          client_id: 'anteroom-demo',
+          access_token: accessToken,
+          token_type: 'Bearer',
+        },
+        ...{ refresh_token: null, id_token: null, scope: null, expires_at: null },
+      }
+      const captured_at = new Date(clock.now()).toISOString()
+      const payload = { session_id: session.id, provider: 'demo', captured_at, value }
+      const sealed = await new CompactEncrypt(Buffer.from(JSON.stringify(payload)))
+        .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', kid: sealingKey.kid })
+        .encrypt(await importJWK({ ...sealingKey }, 'ECDH-ES'))
+      await vault.store({ id: session.id, provider: 'demo', connectionId: session.connection_id ?? '' }, sealed, {
+        ...{ kind: 'oauth2', tokens: ['access_token'], scopes: [], cookies: 0, origins: [] },
+        ...{ local_storage: 0, session_storage: 0, indexed_db: 0 },
+      })
+    },
+
+    /** A request with the operator's key, unless the headers say who is asking. */
+    async call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
+      const anonymous = 'authorization' in headers || 'cookie' in headers || 'nobody' in headers
+      return await fetch(`${url}${path}`, {
+        method,
+        headers: {
+          ...(!anonymous && { authorization: `Bearer ${operatorKey}` }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        redirect: 'manual',
+      })
+    },
+
+    async stop(): Promise<void> {
+      await http.close()
+      await store.close()
+      await rm(home, { recursive: true })
+    },
+  }
+}
+
+export async function problemOf(response: Response): Promise<Problem> {
+  if (response.headers.get('content-type') !== 'application/problem+json')
+    throw new Error(
+      `${response.status} ${response.headers.get('content-type')} is not a problem: ${await response.text()}`,
+    )
+  return (await response.json()) as Problem
+}
