@@ -4,13 +4,14 @@ import { delimiter, join } from 'node:path'
 import { capture, run, SetUpError, say } from './process.mjs'
 
 /** `file`: a program, or an absolute path; where it is there, the package is not asked for. */
+const isRoot = process.getuid?.() === 0
+
 export const runtimePackages = [
   { name: 'qemu-system-x86', file: 'qemu-system-x86_64', use: 'runs the machines' },
   { name: 'iproute2', file: 'ip', use: 'gives each machine its place on the network' },
   { name: 'nftables', file: 'nft', use: 'lets no packet past that place' },
   { name: 'mmdebstrap', file: 'mmdebstrap', use: 'builds the golden image' },
   { name: 'e2fsprogs', file: 'mke2fs', use: 'makes its file system' },
-  { name: 'busybox-static', file: 'busybox', use: 'is its initrd' },
   {
     name: 'debian-archive-keyring',
     file: '/usr/share/keyrings/debian-archive-keyring.gpg',
@@ -21,8 +22,8 @@ export const runtimePackages = [
 export const testPackages = [{ name: 'chromium', file: 'chromium', use: 'is the account owner’s browser in tests' }]
 
 const ubuntuHasNoChromium = `Ubuntu has Chromium only as a snap, which tests cannot drive. Install one that they can:
-  sudo npx playwright-core install --with-deps chromium
-  sudo ln -s ~root/.cache/ms-playwright/chromium-*/chrome-linux*/chrome /usr/bin/chromium`
+  sudo env PLAYWRIGHT_BROWSERS_PATH=/opt/chromium npx playwright-core install --with-deps chromium
+  sudo ln -s /opt/chromium/chromium-*/chrome-linux*/chrome /usr/bin/chromium`
 
 /**
  * Installs what is missing, by name, saying so.
@@ -89,7 +90,7 @@ export async function removePackages(names) {
 
 /** What to put before a command so that root runs it; undefined where that cannot be without asking for a password. */
 async function rootPrefix() {
-  if (process.getuid?.() === 0) return []
+  if (isRoot) return []
   return (await capture('sudo', ['-n', 'true'])).code === 0 ? ['sudo', '-n'] : undefined
 }
 

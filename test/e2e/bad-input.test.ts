@@ -6,7 +6,7 @@ import { type ControllerProcess, startControllerProcess } from './harness/contro
 let controller: ControllerProcess
 let api: Api
 beforeAll(async () => {
-  controller = await startControllerProcess('bad-input', {})
+  controller = await startControllerProcess('bad-input')
   api = controller.api
 })
 afterAll(() => controller?.remove())

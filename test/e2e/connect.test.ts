@@ -32,7 +32,7 @@ describe.each(kinds)('connect an account on a $kind slot', ({ kind, isPossible }
     'oauth2: sign in and consent in the machine, refresh in the middle, use the token',
     async () => {
       const page = await newPage()
-      const { session, credential, place } = await connect(controller, page, 'demo', {
+      const { session, credential, place } = await connect(controller, kind, page, 'demo', {
         atLogin: () => picture(page, `live-${kind}-demo`),
         halfway: async () => {
           await page.reload()
@@ -53,7 +53,7 @@ describe.each(kinds)('connect an account on a $kind slot', ({ kind, isPossible }
     'website: sign in in the machine, and be signed in wherever the state is restored',
     async () => {
       const page = await newPage()
-      const { session, credential, place } = await connect(controller, page, 'demo-site', {
+      const { session, credential, place } = await connect(controller, kind, page, 'demo-site', {
         atLogin: () => picture(page, `live-${kind}-demo-site`),
       })
       expect(session.captured).toMatchObject({ kind: 'website', session_storage: 2, local_storage: 3 })
@@ -83,6 +83,7 @@ async function picture(page: Page, name: string): Promise<void> {
 /** From POST /v1/sessions to the credential; meanwhile the machine was seen on the host. */
 async function connect(
   { api, home }: ControllerProcess,
+  kind: 'tap' | 'user',
   page: Page,
   provider: string,
   moments: { atLogin: () => Promise<void>; halfway?: () => Promise<void> },
@@ -102,6 +103,9 @@ async function connect(
       const traces = await tracesOf(place)
       expect(traces).toMatchObject({ processes: [expect.any(Number)], ports: [7000, 5900] })
       expect(traces.directories).toHaveLength(1)
+      // A user slot is nothing but its process.
+      const [namespaces, links] = kind === 'tap' ? [1, 1] : [0, 0]
+      expect([traces.namespaces.length, traces.links.length]).toEqual([namespaces, links])
       await moments.atLogin()
     },
   })

@@ -9,7 +9,7 @@ import { instanceOf, noTraces, tracesOf } from './harness/traces.ts'
 let controller: ControllerProcess
 let browser: Browser
 beforeAll(async () => {
-  controller = await startControllerProcess('ten-sessions', {})
+  controller = await startControllerProcess('ten-sessions')
   browser = await launchBrowser()
 })
 afterAll(async () => {

@@ -13,6 +13,14 @@ export const resultsDirectory = join(root, 'test-results')
 /** Built once; every controller under test uses the same images and a state directory of its own. */
 const builtImages = process.env.E2E_IMAGES ?? join(root, '.anteroom/images')
 
+/** Addresses apart from the usual ones: a controller that somebody runs on this host must not notice the tests. */
+const pools = { pool: '10.214.0.0/24', user_pool: '127.214.0.0/26' }
+
+export interface TestConfig {
+  readonly network?: { readonly kind: 'tap' | 'user' }
+  readonly vmm?: { readonly binary: string; readonly accelerator: 'tcg' }
+}
+
 export interface ControllerProcess {
   readonly home: string
   readonly url: string
@@ -25,13 +33,13 @@ export interface ControllerProcess {
 }
 
 /** The real program with a fresh state directory; `name` names its log in the results. */
-export async function startControllerProcess(name: string, config: object): Promise<ControllerProcess> {
+export async function startControllerProcess(name: string, config: TestConfig = {}): Promise<ControllerProcess> {
   if (!(await stat(builtImages).catch(() => undefined)))
     throw new Error(`there are no golden images in ${builtImages}; npm test builds them`)
   const home = await mkdtemp(join(tmpdir(), 'anteroom-e2e-'))
   await symlink(builtImages, join(home, 'images'))
   // JSON is YAML as well.
-  await writeFile(join(home, 'config.yaml'), JSON.stringify(config))
+  await writeFile(join(home, 'config.yaml'), JSON.stringify({ ...config, network: { ...pools, ...config.network } }))
   const child = await spawnController(home, name)
   try {
     const { url, pid } = await whenReady(home, child)

@@ -1,7 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { runCommand, Scope } from '@anteroom/base'
 import { agentPort, rfbPort } from '@anteroom/contract'
 
 export interface Traces {
@@ -9,14 +8,13 @@ export interface Traces {
   readonly processes: readonly number[]
   readonly namespaces: readonly string[]
   readonly links: readonly string[]
-  readonly tables: readonly string[]
   /** The machine's own directory in the state directory. */
   readonly directories: readonly string[]
   /** Ports of its address that answer. */
   readonly ports: readonly number[]
 }
 
-export const noTraces: Traces = { processes: [], namespaces: [], links: [], tables: [], directories: [], ports: [] }
+export const noTraces: Traces = { processes: [], namespaces: [], links: [], directories: [], ports: [] }
 
 export interface MachinePlace {
   readonly id: string
@@ -34,7 +32,6 @@ export async function tracesOf({ id, ip, home, instance }: MachinePlace): Promis
     processes: (await processesNaming(`anteroom-${id}`)).map(({ pid }) => pid),
     namespaces: ours(await namesIn('/run/netns')),
     links: ours(await namesIn('/sys/class/net')),
-    tables: ours(await tables()),
     directories: (await namesIn(join(home, 'machines'))).filter((name) => name.includes(id)),
     ports: [agentPort, rfbPort].filter((_, index) => answers[index]),
   }
@@ -57,12 +54,6 @@ async function processesNaming(text: string): Promise<{ pid: number; commandLine
 }
 
 const namesIn = (directory: string): Promise<string[]> => readdir(directory).catch(() => [])
-
-/** Without privileges there are no tables to see, and none can have been made. */
-async function tables(): Promise<string[]> {
-  if (process.getuid?.() !== 0) return []
-  return (await runCommand(Scope.root('e2e'), 'nft', ['list', 'tables'])).stdout.split('\n')
-}
 
 const answersOn = (host: string, port: number): Promise<boolean> =>
   new Promise((resolve) => {
