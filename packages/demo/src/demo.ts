@@ -57,8 +57,6 @@ const identityDefinition = (issuer: string): ProviderDefinition => ({
   issuer,
   client_id: clientId,
   scopes: ['openid', 'profile', 'offline_access'],
-  // Without it a provider leaves offline_access out (OpenID Connect Core, section 11).
-  authorization_params: { prompt: 'consent' },
   egress: { allow: [idpHost], hosts: { [idpHost]: loopback } },
   capture: { tokens: true },
 })
