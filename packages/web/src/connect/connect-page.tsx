@@ -1,0 +1,89 @@
+import { lazy, Suspense, useCallback, useEffect, useState } from 'react'
+import { wordsFor } from '../api/api.ts'
+import { loadViewer } from '../live/screen.ts'
+import { faceOf, headline } from '../session/session-words.ts'
+import { Over } from './over.tsx'
+import { Note, Sheet } from './sheet.tsx'
+import { Starting } from './starting.tsx'
+import { type HostedPage, useHostedPage } from './use-hosted-page.ts'
+
+const loadLiveView = () => import('./live-view.tsx')
+const LiveView = lazy(async () => ({ default: (await loadLiveView()).LiveView }))
+
+/** The account owner's page: what is happening, then the screen, then what was kept. */
+export function ConnectPage({ sessionId }: { sessionId: string }) {
+  const { arrival, page } = useHostedPage(sessionId)
+  if (page.data)
+    return <Faces page={page.data} offline={page.isError || page.failureCount > 0} why={page.failureReason} />
+  if (page.isError || arrival.isError)
+    return <Refused arrival={arrival.data} why={wordsFor(page.error ?? arrival.error)} />
+  const waiting = arrival.failureReason ?? page.failureReason
+  return (
+    <Sheet title="Opening your link">
+      <p role="status">{waiting ? `${wordsFor(waiting)} Trying again.` : 'One moment.'}</p>
+    </Sheet>
+  )
+}
+
+function Faces({ page, offline, why }: { page: HostedPage; offline: boolean; why: unknown }) {
+  const { session, provider } = page
+  const face = faceOf(session)
+  const [painted, setPainted] = useState(false)
+  const onPainted = useCallback(() => setPainted(true), [])
+  const sentence = headline(session, provider)
+  useEffect(() => {
+    document.title = `${face === 'live' ? `Sign in to ${provider.title}` : sentence} · Anteroom`
+  }, [face, sentence, provider.title])
+  useEffect(() => {
+    // Fetched while the machine starts. A failure shows when they are needed, and is tried again then.
+    if (face === 'starting') Promise.all([loadLiveView(), loadViewer()]).catch(() => undefined)
+  }, [face])
+  return (
+    <>
+      <p
+        className="unseen"
+        role="status"
+        data-testid="status"
+        data-status={session.status}
+        data-outcome={session.outcome ?? ''}
+      >
+        {sentence}
+      </p>
+      {face === 'live' && (
+        <Suspense>
+          <LiveView page={page} covered={!painted} onPainted={onPainted} />
+        </Suspense>
+      )}
+      {face === 'over' ? <Over page={page} /> : (face !== 'live' || !painted) && <Starting page={page} />}
+      {offline && <Note>{wordsFor(why)} Trying again.</Note>}
+    </>
+  )
+}
+
+function Refused({ arrival, why }: { arrival: string | undefined; why: string }) {
+  if (arrival === 'used_link')
+    return (
+      <Sheet title="This link opens only once">
+        <p>
+          It was opened before, in another browser or by somebody else, or it is not complete. That is how it is meant
+          to be: nobody who finds the link later can use it.
+        </p>
+        <p>If it was you, go back to that window. Otherwise ask for a new link where you got this one.</p>
+      </Sheet>
+    )
+  if (arrival === 'no_link')
+    return (
+      <Sheet title="Open this page with your link">
+        <p>
+          This sign-in belongs to the browser that opened its link first. Open the link you were given, or ask for a new
+          one where you got it.
+        </p>
+      </Sheet>
+    )
+  return (
+    <Sheet title="This page could not be opened">
+      <p>{why}</p>
+      <p>Reload the page to try again.</p>
+    </Sheet>
+  )
+}

@@ -1,0 +1,21 @@
+import { ApiProblem, post } from '../api/api.ts'
+
+/** How this browser came here: with a fresh link, with one that somebody opened before, or by its cookie alone. */
+export type Arrival = 'entered' | 'used_link' | 'no_link'
+
+/** Trades the link's secret for a cookie. The secret leaves the address bar, and so the history, at once. */
+export async function enter(sessionId: string): Promise<Arrival> {
+  const secret = new URLSearchParams(location.hash.slice(1)).get('entry')
+  if (!secret) return 'no_link'
+  const forget = (): void => history.replaceState(null, '', location.pathname)
+  try {
+    await post(`/v1/sessions/${sessionId}/entry`, { secret })
+    forget()
+    return 'entered'
+  } catch (error) {
+    // Anything else (no answer, a restart) leaves the secret unused, and a reload may try it again.
+    if (!(error instanceof ApiProblem) || error.status >= 500 || error.status === 429) throw error
+    forget()
+    return 'used_link'
+  }
+}

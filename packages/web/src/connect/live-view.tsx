@@ -1,0 +1,147 @@
+import { ClipboardPaste, Keyboard, Lock } from 'lucide-react'
+import { type KeyboardEvent, useEffect, useRef, useState } from 'react'
+import { post, wordsFor } from '../api/api.ts'
+import { useNow } from '../clock.ts'
+import { Button } from '../design/button.tsx'
+import { Confirm } from '../design/confirm.tsx'
+import { formatRemaining } from '../session/format-time.ts'
+import { CutNotice } from './cut-notice.tsx'
+import styles from './live-view.module.css'
+import { PasteDialog } from './paste-dialog.tsx'
+import { Note } from './sheet.tsx'
+import { SoftKeyboard } from './soft-keyboard.tsx'
+import type { HostedPage } from './use-hosted-page.ts'
+import { useLiveScreen } from './use-live-screen.ts'
+import { useVisibleHeight } from './use-visible-height.ts'
+
+interface LiveViewProps {
+  readonly page: HostedPage
+  /** Still behind the timeline, because nothing was painted yet. */
+  readonly covered: boolean
+  onPainted(): void
+}
+
+/** The machine's screen, as large as the window, under a slim bar. */
+export function LiveView({ page: { session, provider, skewMs }, covered, onPainted }: LiveViewProps) {
+  const target = useRef<HTMLDivElement>(null)
+  const cancelButton = useRef<HTMLButtonElement>(null)
+  const keys = useRef<HTMLTextAreaElement>(null)
+  const { live, retry } = useLiveScreen(session.id, target)
+  const screen = live.phase === 'connected' ? live.screen : undefined
+  const [asking, setAsking] = useState<'cancel' | 'paste'>()
+  const [trouble, setTrouble] = useState<string>()
+  useVisibleHeight()
+
+  useEffect(() => {
+    if (screen) onPainted()
+  }, [screen, onPainted])
+  useEffect(() => {
+    if (screen && !covered && asking === undefined) screen.focus()
+  }, [screen, covered, asking])
+
+  const signedIn = (): void => {
+    setTrouble(undefined)
+    post(`/v1/sessions/${session.id}/capture`).catch((error: unknown) => setTrouble(wordsFor(error)))
+  }
+  const paste = async (): Promise<void> => {
+    // Refused or missing (Firefox, or no permission): the person pastes into a field of ours instead.
+    const text = await navigator.clipboard?.readText().catch(() => '')
+    if (!text) return setAsking('paste')
+    screen?.paste(text)
+    screen?.focus()
+  }
+
+  const leave = (event: KeyboardEvent): void => {
+    event.preventDefault()
+    event.stopPropagation()
+    cancelButton.current?.focus()
+  }
+
+  return (
+    <div className={styles.view} inert={covered}>
+      <header className={styles.bar}>
+        <Lock size={18} className={styles.lock} aria-hidden />
+        <div className={styles.names}>
+          <h1>{provider.title}</h1>
+          <p>Private computer, destroyed afterwards</p>
+        </div>
+        <Remaining until={Date.parse(session.expires_at)} skewMs={skewMs} />
+        <div className={styles.tools}>
+          <Button look="bare" onClick={() => void paste()} disabled={!screen} aria-label="Paste" title="Paste">
+            <ClipboardPaste size={20} aria-hidden />
+          </Button>
+          <Button
+            look="bare"
+            // Taking the focus would close the keyboard that is open.
+            onPointerDown={(event) => event.preventDefault()}
+            onClick={() => toggleFocus(keys.current)}
+            disabled={!screen}
+            aria-label="Keyboard"
+            title="Keyboard"
+            data-touch-only
+          >
+            <Keyboard size={22} aria-hidden />
+          </Button>
+          {provider.kind === 'website' && (
+            <Button look="primary" onClick={signedIn}>
+              I am signed in
+            </Button>
+          )}
+        </div>
+        <Button ref={cancelButton} onClick={() => setAsking('cancel')}>
+          Cancel
+        </Button>
+      </header>
+      <div className={styles.stage}>
+        <div
+          ref={target}
+          className={styles.screen}
+          // Every other key, Tab included, belongs to the machine: this one leads out, to the next pane.
+          onKeyDownCapture={(event) => event.key === 'F6' && leave(event)}
+          data-testid="screen"
+          data-live={live.phase}
+          role="application"
+          aria-label={`Screen of the private computer: ${provider.title}. F6 leaves it.`}
+        />
+        {screen && <SoftKeyboard field={keys} screen={screen} />}
+        {'why' in live && !covered && <CutNotice why={live.why} waiting={live.phase === 'waiting'} onRetry={retry} />}
+      </div>
+      {trouble && <Note>{trouble}</Note>}
+      {'why' in live && covered && <Note>{live.why} Trying again.</Note>}
+      <PasteDialog
+        open={asking === 'paste'}
+        onClose={() => setAsking(undefined)}
+        onText={(text) => screen?.paste(text)}
+      />
+      <Confirm
+        open={asking === 'cancel'}
+        title="Stop this sign-in?"
+        yes="Stop and destroy"
+        no="Keep going"
+        onClose={() => setAsking(undefined)}
+        act={() => post(`/v1/sessions/${session.id}/cancel`)}
+      >
+        The computer is destroyed and nothing is kept.
+      </Confirm>
+    </div>
+  )
+}
+
+const soonMs = 60_000
+
+function Remaining({ until, skewMs }: { until: number; skewMs: number }) {
+  const left = until - useNow(skewMs)
+  return (
+    <p className={left < soonMs ? styles.soon : styles.remaining} title="Time left for this sign-in">
+      {formatRemaining(left)}
+      <span> left</span>
+      {/* Said once by screen readers, unlike a clock. */}
+      <span className="unseen" role="status">
+        {left < soonMs ? 'Less than a minute left' : ''}
+      </span>
+    </p>
+  )
+}
+
+const toggleFocus = (field: HTMLTextAreaElement | null): void =>
+  document.activeElement === field ? field?.blur() : field?.focus({ preventScroll: true })

@@ -1,0 +1,74 @@
+import { useMutation } from '@tanstack/react-query'
+import { Globe, KeyRound, UserRound } from 'lucide-react'
+import { post, wordsFor } from '../api/api.ts'
+import { Button } from '../design/button.tsx'
+import { faceOf } from '../session/session-words.ts'
+import { Timeline } from '../session/timeline.tsx'
+import { Sheet } from './sheet.tsx'
+import styles from './starting.module.css'
+import type { HostedPage } from './use-hosted-page.ts'
+
+/** Before the screen and after it: what was asked for, and what is happening. */
+export function Starting({ page: { session, provider, skewMs } }: { page: HostedPage }) {
+  const finishing = faceOf(session) === 'finishing'
+  const cancel = useMutation({ mutationFn: () => post(`/v1/sessions/${session.id}/cancel`) })
+  return (
+    <div className={styles.cover}>
+      <Sheet title={finishing ? 'Finishing' : `Connect ${provider.title}`}>
+        {finishing ? (
+          <p className={styles.lead}>{finishingWords(session.status, session.outcome)}</p>
+        ) : (
+          <dl className={styles.facts}>
+            <Fact icon={<UserRound size={18} aria-hidden />} name="For">
+              {session.subject}
+            </Fact>
+            {provider.opens && (
+              <Fact icon={<Globe size={18} aria-hidden />} name="Opens">
+                <span className={styles.address}>{provider.opens}</span>
+              </Fact>
+            )}
+            {provider.captures.length > 0 && (
+              <Fact icon={<KeyRound size={18} aria-hidden />} name="Will be kept">
+                {provider.captures.map((line) => (
+                  <span key={line} className={styles.line}>
+                    {line}
+                  </span>
+                ))}
+              </Fact>
+            )}
+          </dl>
+        )}
+        <section className={styles.card} aria-label="Progress">
+          <Timeline session={session} skewMs={skewMs} ahead={!finishing} />
+        </section>
+        {!finishing && (
+          <div className={styles.actions}>
+            <p className={styles.promise}>
+              You will see a browser on a computer that exists only for this sign-in. What you type goes there and
+              nowhere else.
+            </p>
+            <Button disabled={cancel.isPending || cancel.isSuccess} onClick={() => cancel.mutate()}>
+              Cancel
+            </Button>
+          </div>
+        )}
+        {cancel.isError && <p role="alert">{wordsFor(cancel.error)}</p>}
+      </Sheet>
+    </div>
+  )
+}
+
+const finishingWords = (status: string, outcome: string | null): string => {
+  if (status === 'capturing') return 'You are signed in. Taking only what was announced…'
+  if (outcome === 'completed') return 'It is safe in the vault. Now the computer is destroyed.'
+  return 'The computer is being destroyed.'
+}
+
+const Fact = ({ icon, name, children }: { icon: React.ReactNode; name: string; children: React.ReactNode }) => (
+  <div>
+    <dt>
+      {icon} {name}
+    </dt>
+    <dd>{children}</dd>
+  </div>
+)

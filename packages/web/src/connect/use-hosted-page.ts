@@ -1,0 +1,86 @@
+import type { ProviderSummary, Session } from '@anteroom/contract'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useEffect, useState } from 'react'
+import { ApiProblem, get } from '../api/api.ts'
+import { debounce } from '../clock.ts'
+import { type Arrival, enter } from './enter.ts'
+
+export interface HostedPage {
+  readonly session: Session
+  readonly provider: ProviderSummary
+  /** How far the server's clock is ahead of this device's. */
+  readonly skewMs: number
+}
+
+interface PageAnswer {
+  readonly session: Session
+  /** null when its definition was removed meanwhile. */
+  readonly provider: ProviderSummary | null
+  readonly server_time: string
+}
+
+const removedProvider = (name: string): ProviderSummary => ({
+  name,
+  title: name,
+  kind: 'oauth2',
+  opens: '',
+  captures: [],
+  demo: false,
+})
+
+const pollFastMs = 2000
+/** With the event stream open, polling is only the safety net under it. */
+const pollSlowMs = 15_000
+
+/** A change of state and of its stage come as two events, together. */
+const settleMs = 40
+
+const isRefusal = (error: unknown): boolean => error instanceof ApiProblem && error.status < 500 && error.status !== 429
+
+export function useHostedPage(sessionId: string) {
+  const arrival = useQuery<Arrival>({
+    queryKey: ['arrival', sessionId],
+    queryFn: () => enter(sessionId),
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: (_count, error) => !isRefusal(error),
+  })
+  const [streaming, setStreaming] = useState(false)
+  const page = useQuery<HostedPage>({
+    queryKey: ['page', sessionId],
+    enabled: arrival.isSuccess,
+    queryFn: async () => {
+      const { session, provider, server_time } = await get<PageAnswer>(`/v1/sessions/${sessionId}/page`)
+      return {
+        session,
+        provider: provider ?? removedProvider(session.provider),
+        skewMs: Date.parse(server_time) - Date.now(),
+      }
+    },
+    retry: (_count, error) => !isRefusal(error),
+    refetchInterval: ({ state }) => {
+      if (state.data?.session.status === 'ended' || isRefusal(state.error)) return false
+      return streaming ? pollSlowMs : pollFastMs
+    },
+  })
+  const following = page.data !== undefined && page.data.session.status !== 'ended'
+  useEvents(sessionId, following, setStreaming)
+  return { arrival, page }
+}
+
+/** Looks at the page again on each event; several at once make one request. */
+function useEvents(sessionId: string, following: boolean, setStreaming: (open: boolean) => void): void {
+  const client = useQueryClient()
+  useEffect(() => {
+    if (!following) return
+    const source = new EventSource(`/v1/sessions/${sessionId}/events`)
+    const refetch = debounce(() => void client.invalidateQueries({ queryKey: ['page', sessionId] }), settleMs)
+    source.addEventListener('session', refetch.call)
+    source.addEventListener('open', () => setStreaming(true))
+    source.addEventListener('error', () => setStreaming(false))
+    return () => {
+      refetch.cancel()
+      source.close()
+      setStreaming(false)
+    }
+  }, [sessionId, following, client, setStreaming])
+}

@@ -1,0 +1,24 @@
+import type { ReactNode } from 'react'
+import styles from './dashboard.module.css'
+
+interface SectionProps<T> {
+  readonly title: string
+  /** undefined until the first answer. */
+  readonly items: readonly T[] | undefined
+  /** What to say when there are none. */
+  readonly none: ReactNode
+  children(items: readonly T[]): ReactNode
+}
+
+export function Section<T>({ title, items, none, children }: SectionProps<T>) {
+  return (
+    <section className={styles.section} aria-label={title}>
+      <h2>
+        {title} {items !== undefined && items.length > 0 && <span className={styles.count}>{items.length}</span>}
+      </h2>
+      {items === undefined && <p className={styles.none}>Loading…</p>}
+      {items?.length === 0 && <p className={styles.none}>{none}</p>}
+      {items !== undefined && items.length > 0 && children(items)}
+    </section>
+  )
+}

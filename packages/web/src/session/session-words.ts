@@ -1,0 +1,64 @@
+import { errorDefinitions, type ProviderSummary, type Session } from '@anteroom/contract'
+import { stageWords } from './stage-words.ts'
+
+/** Which of its four faces the hosted page shows. */
+export function faceOf({ status }: Pick<Session, 'status'>): 'starting' | 'live' | 'finishing' | 'over' {
+  switch (status) {
+    case 'queued':
+    case 'starting':
+    case 'vm_created':
+      return 'starting'
+    case 'ready':
+      return 'live'
+    case 'capturing':
+    case 'ending':
+      return 'finishing'
+    case 'ended':
+      return 'over'
+    default:
+      return status satisfies never
+  }
+}
+
+/** What is going on, in one sentence. */
+export function headline(session: Session, provider: Pick<ProviderSummary, 'title'>): string {
+  switch (faceOf(session)) {
+    case 'starting': {
+      const running = session.stages.findLast((stage) => stage.duration_ms === null)
+      return running ? stageWords[running.name].running : 'Preparing a private computer'
+    }
+    case 'live':
+      return 'The private computer is ready for you to sign in'
+    case 'finishing':
+      return session.status === 'capturing' ? stageWords.capture.running : stageWords.teardown.running
+    case 'over':
+      return outcomeTitle(session, provider)
+  }
+}
+
+export function outcomeTitle(session: Session, provider: Pick<ProviderSummary, 'title'>): string {
+  switch (session.outcome) {
+    case 'completed':
+      return `${provider.title} is connected`
+    case 'expired':
+      return 'The time for this sign-in is over'
+    case 'cancelled':
+      return 'This sign-in was cancelled'
+    case 'failed':
+    case null:
+      return 'This sign-in did not work'
+    default:
+      return session.outcome satisfies never
+  }
+}
+
+/** What the account owner can do after a session that did not complete. */
+export function advice(session: Session): string {
+  if (session.failure && !errorDefinitions[session.failure.code].retryable)
+    return 'Trying again will not help yet. Give the code below to whoever runs this service.'
+  return 'You can try again: go back to where you came from and start a new sign-in.'
+}
+
+/** How long the machine took to go, once it is gone. */
+export const teardownMs = (session: Session): number | null =>
+  session.stages.findLast((stage) => stage.name === 'teardown')?.duration_ms ?? null
