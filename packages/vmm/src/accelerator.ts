@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { access, constants, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { AppError, Scope, systemErrorCode } from '@anteroom/base'
+import { findVmms } from './find-vmms.ts'
 import { bootId, end, isAlive } from './process-identity.ts'
 import { qemuVersion } from './qemu-version.ts'
 import type { Accelerator } from './spec.ts'
@@ -46,6 +46,7 @@ interface Verdict {
  */
 export async function measureAccelerator(options: MeasureOptions, scope: Scope): Promise<Acceleration> {
   const version = (await qemuVersion(options.binary, scope)).text
+  await endProbe(options.cacheFile, scope)
   if (options.want === 'tcg') return { version, accelerator: 'tcg', note: 'vmm.accelerator is `tcg`' }
   const note = (await whyNotOpened()) ?? (await remembered(options, version, scope))
   if (note === null) return { version, accelerator: 'kvm', note }
@@ -66,8 +67,9 @@ async function remembered(options: MeasureOptions, version: string, scope: Scope
   const key = [await bootId(), version, kernel.digest('hex')].join(' ')
   const known = await readVerdict(options.cacheFile)
   if (known?.key === key) return known.note
-  const note = await probe(options, scope)
+  const { note, lasting } = await probe(options, scope)
   scope.log.info({ kvm: note === null, note }, 'measured whether KVM runs a guest here')
+  if (!lasting) return note
   await writeFile(`${options.cacheFile}.new`, `${JSON.stringify({ key, note } satisfies Verdict)}\n`)
   await rename(`${options.cacheFile}.new`, options.cacheFile)
   return note
@@ -79,30 +81,48 @@ const readVerdict = (path: string): Promise<Verdict | undefined> =>
     .then((text): Verdict => JSON.parse(text))
     .catch(() => undefined)
 
-/** null when a guest ran; else why not. */
-async function probe(options: MeasureOptions, scope: Scope): Promise<string | null> {
-  await mkdir(dirname(options.cacheFile), { recursive: true })
+interface Measured extends Omit<Verdict, 'key'> {
+  /** False for what may have been an accident; measured again next time. */
+  readonly lasting: boolean
+}
+
+async function probe(options: MeasureOptions, scope: Scope): Promise<Measured> {
+  const { directory, instance } = probePlace(options.cacheFile)
+  await mkdir(directory, { recursive: true, mode: 0o700 })
   return await scope.run({ name: 'measuring KVM', deadlineMs: probeMs + 30_000 }, async (scope) => {
-    const directory = await mkdtemp(join(dirname(options.cacheFile), 'kvm-probe-'))
-    scope.defer(() => rm(directory, { recursive: true, force: true }))
-    const machine = {
-      ...({ id: 'kvm_probe', instance: 'probe', accelerator: 'kvm', rootfs: null, network: null } as const),
-      ...{ binary: options.binary, kernel: options.kernel, initrd: options.initrd, runAs: options.runAs },
-      ...{ commandLine: 'anteroom.probe', memoryMiB: 256, vcpus: 1, directory },
-    }
+    const { binary, kernel, initrd, runAs } = options
+    const machine = { ...{ binary, kernel, initrd, runAs, directory, instance }, id: 'kvm_probe' }
+    const guest = { ...{ rootfs: null, network: null }, commandLine: 'anteroom.probe', memoryMiB: 256, vcpus: 1 }
+    scope.defer(() => endProbe(options.cacheFile, Scope.root('end of the KVM probe', scope.log, scope.clock)))
     const giveUpAt = scope.clock.monotonic() + probeMs
+    const files = vmmFiles(directory)
+    const spoke = async () => (await tailOf(files.console, 64 * 1024)).includes(probeWord)
     try {
-      const { identity } = await startVmm(machine, scope)
-      scope.defer(() => end(identity, Scope.root('end of the KVM probe', scope.log, scope.clock)))
+      const { identity } = await startVmm({ ...machine, ...guest, accelerator: 'kvm' }, scope)
       return await scope.until(async () => {
-        if ((await tailOf(vmmFiles(directory).console, 64 * 1024)).includes(probeWord)) return null
-        if (!(await isAlive(identity))) return `QEMU ended under KVM: ${await tailOf(vmmFiles(directory).log, 500)}`
+        // First whether it lives: a guest that has spoken may turn itself off.
+        const alive = await isAlive(identity)
+        if (await spoke()) return { note: null, lasting: true }
+        if (!alive) return { note: `QEMU ended under KVM: ${await tailOf(files.log, 500)}`, lasting: false }
         if (scope.clock.monotonic() < giveUpAt) return undefined
-        return `a guest started under KVM said nothing for ${probeMs / 1000} seconds`
+        return { note: `a guest started under KVM said nothing for ${probeMs / 1000} seconds`, lasting: true }
       }, 50)
     } catch (error) {
-      if (error instanceof AppError && error.code === 'vmm_exited') return `QEMU refuses KVM: ${error.detail}`
-      throw error
+      if (!(error instanceof AppError) || error.code !== 'vmm_exited') throw error
+      if (await spoke()) return { note: null, lasting: true }
+      return { note: `QEMU refuses KVM: ${error.detail}`, lasting: false }
     }
   })
+}
+
+const probePlace = (cacheFile: string) => ({
+  directory: `${cacheFile}.probe`,
+  instance: createHash('sha256').update(cacheFile).digest('hex').slice(0, 6),
+})
+
+/** The probe's machine, also one that an earlier process did not come to end. */
+async function endProbe(cacheFile: string, scope: Scope): Promise<void> {
+  const { directory, instance } = probePlace(cacheFile)
+  for (const { identity } of await findVmms(instance)) await end(identity, scope)
+  await rm(directory, { recursive: true, force: true })
 }

@@ -2,10 +2,12 @@ import { readdir, readFile } from 'node:fs/promises'
 import { systemErrorCode } from '@anteroom/base'
 import { identityOf, type ProcessIdentity } from './process-identity.ts'
 import { machineName } from './qemu-arguments.ts'
+import type { Accelerator } from './spec.ts'
 
 export interface FoundVmm {
   readonly id: string
   readonly identity: ProcessIdentity
+  readonly accelerator: Accelerator
   readonly commandLine: readonly string[]
 }
 
@@ -21,7 +23,8 @@ async function recognise(pid: number, instance: string): Promise<FoundVmm | unde
   const id = /^guest=anteroom-(\w+),/.exec(commandLine[commandLine.indexOf('-name') + 1] ?? '')?.[1]
   if (id === undefined || !commandLine.includes(machineName(instance, id))) return undefined
   const identity = await identityOf(pid)
-  return identity && { id, identity, commandLine }
+  const accelerator = commandLine[commandLine.indexOf('-accel') + 1] === 'kvm' ? 'kvm' : 'tcg'
+  return identity && { id, identity, accelerator, commandLine }
 }
 
 const commandLineOf = (pid: number): Promise<string> =>
