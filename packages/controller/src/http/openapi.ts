@@ -1,10 +1,38 @@
-import { type KeyScope, keyScopes, problem } from '@anteroom/contract'
+import {
+  connection,
+  createdSession,
+  credential,
+  image,
+  type KeyScope,
+  keyScopes,
+  machine,
+  problem,
+  providerSummary,
+  session,
+  sessionEvent,
+  ticket,
+} from '@anteroom/contract'
 import fastifySwagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { z } from 'zod'
 import { operatorCookie, visitorCookie } from './authorisation.ts'
 import { problemType } from './problem.ts'
 import type { RouteAccess } from './route-table.ts'
+
+/** What the description names once and refers to; `problem` names itself. */
+const components = {
+  Session: session,
+  CreatedSession: createdSession,
+  SessionEvent: sessionEvent,
+  Ticket: ticket,
+  Connection: connection,
+  Credential: credential,
+  Provider: providerSummary,
+  Machine: machine,
+  Image: image,
+}
+for (const [id, schema] of Object.entries(components)) z.globalRegistry.add(schema, { id })
 
 const description = `Every sign-in gets its own disposable computer. Errors are RFC 9457 problems with a closed list of codes.`
 
@@ -26,7 +54,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       },
     },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => withoutInputs(jsonSchemaTransformObject(document)),
   })
   // Every operation can end in a problem, and says what it needs.
   app.addHook('onRoute', (route) => {
@@ -41,6 +69,13 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       },
     }
   })
+}
+
+/** The transform adds a twin of every component for requests; these are answers only. */
+function withoutInputs(document: ReturnType<typeof jsonSchemaTransformObject>): typeof document {
+  const schemas = 'components' in document ? document.components?.schemas : undefined
+  for (const name of Object.keys(components).concat('Problem')) delete schemas?.[`${name}Input`]
+  return document
 }
 
 function security({ scope, visitor, keysOnly }: RouteAccess): FastifySchema {

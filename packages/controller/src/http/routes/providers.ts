@@ -19,6 +19,6 @@ export function providerRoutes(app: HttpApp, { providers }: RouteContext): void 
         response: { 200: providerList },
       },
     },
-    async () => ({ items: providers.list(), problems: providers.problems() }),
+    async () => ({ items: providers.list(), problems: [...providers.problems()] }),
   )
 }

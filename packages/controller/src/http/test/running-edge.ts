@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { AppError, type Clock, type Log, newId, newToken, silentLog, systemClock } from '@anteroom/base'
+import { type Clock, type Log, newId, newToken, silentLog, systemClock } from '@anteroom/base'
 import type { KeyScope, Problem, ProviderDefinition } from '@anteroom/contract'
 import { CompactEncrypt, importJWK } from 'jose'
 import { createAccess } from '../../access/access.ts'
@@ -12,6 +12,7 @@ import { createConnections } from '../../connections/connections.ts'
 import { createEvents } from '../../events/events.ts'
 import { createLeases } from '../../leases/leases.ts'
 import { createLive, type RfbEndpoint } from '../../live/live.ts'
+import { openProviders } from '../../providers/providers.ts'
 import { createSessions } from '../../sessions/sessions.ts'
 import { openStore } from '../../store/store.ts'
 import { openVault } from '../../vault/vault.ts'
@@ -26,24 +27,6 @@ const demo: ProviderDefinition = {
   scopes: ['openid'],
   egress: { allow: ['idp.demo.test'] },
   capture: { tokens: true },
-}
-
-const providers = {
-  get(name: string): ProviderDefinition {
-    if (name !== demo.name) throw new AppError('provider_unknown', { detail: `there is no provider ${name}` })
-    return demo
-  },
-  list: () => [
-    {
-      name: 'demo',
-      title: demo.title,
-      kind: demo.kind,
-      opens: 'http://idp.demo.test',
-      captures: ['tokens'],
-      demo: true,
-    },
-  ],
-  problems: () => [],
 }
 
 /** Sessions are created, read and asked to end here; nothing moves them along. */
@@ -83,6 +66,7 @@ export async function startEdge({ clock = systemClock, log = silentLog, publicUr
   const events = createEvents({ store, clock })
   const access = createAccess({ store, clock, events })
   const connections = createConnections({ store })
+  const providers = await openProviders({ directories: [], demo: [demo], log })
   const vault = await openVault({ keyFile: join(home, 'vault.key'), store, clock })
   let url = ''
   let endpoint: RfbEndpoint = { ip: '127.0.0.1', port: 1, password: '' }
@@ -203,6 +187,7 @@ export async function startEdge({ clock = systemClock, log = silentLog, publicUr
 
     async stop(): Promise<void> {
       await http.close()
+      providers.close()
       await store.close()
       await rm(home, { recursive: true })
     },
