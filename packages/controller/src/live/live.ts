@@ -1,6 +1,11 @@
-import type { Scope } from '@anteroom/base'
+/** The live view: tickets that open it, and the gateway between a viewer's WebSocket and a machine's RFB server. */
+import type { Clock, Scope } from '@anteroom/base'
 import type { LiveCloseReason, Ticket } from '@anteroom/contract'
 import type { WebSocket } from 'ws'
+import type { Store } from '../store/store.ts'
+import { serveView } from './gateway.ts'
+import { isPainted } from './is-painted.ts'
+import { Tickets } from './tickets.ts'
 
 /** Where a machine's RFB server listens, and its VncAuth password. */
 export interface RfbEndpoint {
@@ -23,4 +28,36 @@ export interface Live {
   viewers(sessionId: string): number
   /** Has the screen been painted (more than one colour over most of it)? undefined while RFB does not answer. */
   isPainted(endpoint: RfbEndpoint, scope: Scope): Promise<boolean | undefined>
+}
+
+export interface LiveParts {
+  readonly store: Store
+  readonly clock: Clock
+  /** Where people reach the controller; asked each time, because the port may be known only after listening. */
+  readonly publicUrl: () => string
+}
+
+export function createLive({ store, clock, publicUrl }: LiveParts): Live {
+  const tickets = new Tickets(store, clock, publicUrl)
+  const views = new Map<string, Set<(reason: LiveCloseReason) => void>>()
+
+  return {
+    issueTicket: (sessionId, access, ttlSeconds) => tickets.issue(sessionId, access, ttlSeconds),
+    redeemTicket: (sessionId, ticket) => tickets.redeem(sessionId, ticket),
+    async serve(sessionId, access, endpoint, socket, scope) {
+      const { promise: stopped, resolve: stop } = Promise.withResolvers<LiveCloseReason>()
+      const ofSession = views.get(sessionId) ?? new Set()
+      views.set(sessionId, ofSession.add(stop))
+      await serveView({ access, endpoint, socket, stopped }, scope)
+      ofSession.delete(stop)
+      if (ofSession.size === 0) views.delete(sessionId)
+    },
+    async close(sessionId, reason) {
+      // The sockets first: they close even where the database does not answer.
+      for (const stop of views.get(sessionId) ?? []) stop(reason)
+      await tickets.revokeAll(sessionId)
+    },
+    viewers: (sessionId) => views.get(sessionId)?.size ?? 0,
+    isPainted,
+  }
 }

@@ -1,0 +1,172 @@
+import type { Socket } from 'node:net'
+import { addAbortSignal, type Duplex } from 'node:stream'
+import { AppError, type Clock, type Scope } from '@anteroom/base'
+import { type LiveCloseReason, liveCloseCodes } from '@anteroom/contract'
+import { createWebSocketStream, WebSocket } from 'ws'
+import { ClientMessageFilter } from './client-message-filter.ts'
+import type { LiveAccess, RfbEndpoint } from './live.ts'
+import { connectToMachine, greetViewer, sharedClientInit } from './rfb-handshake.ts'
+import { RfbViolation } from './rfb-violation.ts'
+
+/** Shown to the person when the page has nothing better to say; at most 123 bytes (RFC 6455 section 5.5.1). */
+const closeTexts = {
+  session_ended: 'This sign-in has ended.',
+  machine_lost: 'The connection to the sign-in computer was lost.',
+  ticket_revoked: 'Access to this view was withdrawn.',
+  protocol_error: 'The view sent something that cannot be understood.',
+  viewer_stalled: 'The picture could not be sent fast enough. Reload the page.',
+  controller_stopping: 'The service is restarting. The view reconnects in a moment.',
+  replaced: 'The view was opened in another window.',
+} as const satisfies Record<LiveCloseReason, string>
+
+/** What may wait for a slow viewer or machine in this process; more stays in the sender's kernel and stops the sender. */
+const bufferBytes = 256 * 1024
+const watchEveryMs = 5_000
+/** Below the 30 to 60 s after which proxies on the way cut an idle connection. */
+const pingEveryMs = 25_000
+const stalledAfterMs = 30_000
+const closeFrameDeadlineMs = 5_000
+
+/** Why a view is over; undefined when the viewer left by itself and nobody is there to be told. */
+type End = LiveCloseReason | undefined
+
+export interface View {
+  readonly access: LiveAccess
+  readonly endpoint: RfbEndpoint
+  readonly socket: WebSocket
+  /** Resolves when somebody else ends the view. */
+  readonly stopped: Promise<LiveCloseReason>
+}
+
+/** Serves one viewer until the view is over, tells them why, and leaves neither socket behind. Never rejects. */
+export async function serveView(view: View, scope: Scope): Promise<void> {
+  const { socket } = view
+  const viewer = createWebSocketStream(socket, { writableHighWaterMark: bufferBytes })
+  // The end of the stream says it all; without listeners a broken connection would end the process.
+  viewer.on('error', () => {})
+  socket.on('error', () => {})
+  const textFrame = new Promise<End>((resolve) => {
+    socket.on('message', (_data, isBinary) => {
+      if (!isBinary) resolve('protocol_error')
+    })
+  })
+  let end: End
+  try {
+    end = await scope.run({ name: 'live view' }, async (inner) => {
+      // Whichever ends it: connection attempts, loops and the machine's socket of this view go with it.
+      inner.defer(() => inner.cancel())
+      return await inner.race(Promise.race([view.stopped, textFrame, relay(view, viewer, inner)]))
+    })
+  } catch (error) {
+    // Relaying answers with a reason, so what is thrown is the scope's end.
+    scope.log.debug({ error }, 'live view cut short')
+    end = 'controller_stopping'
+  }
+  await closeSocket(socket, end, scope.clock)
+  viewer.destroy()
+}
+
+async function relay(view: View, viewer: Duplex, scope: Scope): Promise<End> {
+  let machine: Socket
+  try {
+    machine = await connectToMachine(view.endpoint, scope)
+  } catch (error) {
+    scope.log.warn({ error }, 'the screen of the machine does not answer')
+    return 'machine_lost'
+  }
+  addAbortSignal(scope.signal, machine)
+  try {
+    await greetViewer(viewer, scope)
+  } catch (error) {
+    return viewerEnd(error, scope)
+  }
+  machine.write(sharedClientInit)
+  return await Promise.race([
+    toViewer(machine, viewer),
+    toMachine(viewer, machine, view.access, scope),
+    watch(view.socket, viewer, scope),
+  ])
+}
+
+/** From ServerInit on the machine's bytes go through as they are. */
+async function toViewer(machine: Socket, viewer: Duplex): Promise<End> {
+  try {
+    for await (const chunk of machine.iterator({ destroyOnReturn: false })) await write(viewer, chunk)
+  } catch {
+    // A reset connection: the same to the viewer as a closed one.
+  }
+  return 'machine_lost'
+}
+
+async function toMachine(viewer: Duplex, machine: Socket, access: LiveAccess, scope: Scope): Promise<End> {
+  const filter = new ClientMessageFilter(access)
+  try {
+    for await (const chunk of viewer.iterator({ destroyOnReturn: false }))
+      for (const message of filter.push(chunk)) await write(machine, message)
+  } catch (error) {
+    return viewerEnd(error, scope)
+  }
+  return undefined
+}
+
+function viewerEnd(error: unknown, scope: Scope): End {
+  const late = error instanceof AppError && error.code === 'deadline_exceeded'
+  if (!late && !(error instanceof RfbViolation)) return undefined
+  scope.log.warn({ error }, 'the viewer does not speak RFB as allowed')
+  return 'protocol_error'
+}
+
+/** Waits while the receiver has enough to do: what holds back the reader of the other side. */
+function write(stream: Duplex, chunk: Buffer): Promise<void> | undefined {
+  if (stream.destroyed || stream.write(chunk)) return undefined
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      stream.off('drain', finish).off('close', finish)
+      resolve()
+    }
+    stream.on('drain', finish).on('close', finish)
+  })
+}
+
+/**
+ * Notices what no event tells: a viewer whose network went away (no pong), one that does not take its picture, and a
+ * machine that does not take input (then the viewer is not read, and its pongs are not seen either).
+ */
+async function watch(socket: WebSocket, viewer: Duplex, { clock, signal }: Scope): Promise<End> {
+  let pingedAt = clock.monotonic()
+  let answered = true
+  let waitingBytes = 0
+  let movedAt = pingedAt
+  let readAt = pingedAt
+  socket.on('pong', () => {
+    answered = true
+  })
+  for (;;) {
+    await clock.delay(watchEveryMs, signal)
+    if (signal.aborted) return undefined
+    const now = clock.monotonic()
+    if (!viewer.writableNeedDrain || viewer.writableLength !== waitingBytes) movedAt = now
+    waitingBytes = viewer.writableLength
+    if (now - movedAt >= stalledAfterMs) return 'viewer_stalled'
+    if (!socket.isPaused) readAt = now
+    if (now - readAt >= stalledAfterMs) return 'machine_lost'
+    if (now - pingedAt < pingEveryMs || socket.isPaused) continue
+    // Nothing can be said to a viewer that is not there.
+    if (!answered && !viewer.writableNeedDrain) return undefined
+    pingedAt = now
+    answered = false
+    if (socket.readyState === WebSocket.OPEN) socket.ping()
+  }
+}
+
+/** Resolves when the WebSocket is closed; by force when the viewer does not answer the close frame. */
+async function closeSocket(socket: WebSocket, end: End, clock: Clock): Promise<void> {
+  if (socket.readyState === WebSocket.CLOSED) return
+  const answered = new AbortController()
+  socket.once('close', () => answered.abort())
+  if (end) socket.close(liveCloseCodes[end], closeTexts[end])
+  else socket.terminate()
+  socket.resume()
+  await clock.delay(closeFrameDeadlineMs, answered.signal)
+  socket.terminate()
+}
