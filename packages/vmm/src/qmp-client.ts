@@ -42,7 +42,10 @@ interface Waiter {
  * @throws the system's error when nothing listens, AppError deadline_exceeded
  */
 export async function openQmp(socketPath: string, scope: Scope): Promise<QmpClient> {
-  const connection = new QmpConnection(await connect(socketPath))
+  // Through a descriptor of the directory, so that the length of its path does not matter (unix(7): 107 bytes).
+  await using directory = await open(dirname(socketPath))
+  const socket = createConnection(`/proc/self/fd/${directory.fd}/${basename(socketPath)}`)
+  const connection = new QmpConnection(socket)
   const abort = (): void => connection.close()
   scope.signal.addEventListener('abort', abort, { once: true })
   void connection.closed.then(() => scope.signal.removeEventListener('abort', abort))
@@ -54,19 +57,6 @@ export async function openQmp(socketPath: string, scope: Scope): Promise<QmpClie
     connection.close()
     throw error
   }
-}
-
-/** Through a descriptor of the directory, so that the length of its path does not matter (unix(7): 107 bytes). */
-async function connect(socketPath: string): Promise<Socket> {
-  await using directory = await open(dirname(socketPath))
-  return await new Promise((resolve, reject) => {
-    const socket = createConnection(`/proc/self/fd/${directory.fd}/${basename(socketPath)}`)
-    socket.once('error', reject)
-    socket.once('connect', () => {
-      socket.off('error', reject)
-      resolve(socket)
-    })
-  })
 }
 
 interface Message {

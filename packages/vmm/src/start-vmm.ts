@@ -46,12 +46,12 @@ export async function startVmm(spec: VmmSpec, scope: Scope): Promise<Vmm> {
   })
 }
 
-/** undefined when the machine's directory names none. */
+/** undefined when the machine's directory names none that can be read; then `findVmms` still finds it. */
 export async function readVmmIdentity(directory: string): Promise<ProcessIdentity | undefined> {
   try {
     return JSON.parse(await readFile(vmmFiles(directory).identity, 'utf8'))
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined
+    if (error instanceof SyntaxError || systemErrorCode(error) === 'ENOENT') return undefined
     throw error
   }
 }

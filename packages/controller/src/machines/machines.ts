@@ -1,0 +1,23 @@
+/** Virtual machines, by whatever monitor this host has. */
+import type { Scope } from '@anteroom/base'
+import type { Config } from '../config.ts'
+import type { Slots } from '../host/host.ts'
+import type { ImageFiles } from '../images/images.ts'
+import type { Capabilities, MachineDriver } from './driver.ts'
+import { QemuDriver } from './qemu/qemu-driver.ts'
+
+export interface MachinesDeps {
+  readonly config: Pick<Config, 'vmm' | 'home'>
+  /** What the measurement boots; without an image nothing can be measured, and machines are emulated. */
+  readonly images?: { current(): Promise<ImageFiles> }
+  readonly slots: Slots
+}
+
+/** @throws AppError vmm_missing, kvm_required */
+export async function openMachines(
+  { config, images, slots }: MachinesDeps,
+  scope: Scope,
+): Promise<{ driver: MachineDriver; capabilities: Capabilities }> {
+  const driver = new QemuDriver({ config, images, vmmUid: slots.at(0).vmmUid })
+  return { driver, capabilities: await driver.capabilities(scope) }
+}
