@@ -1,0 +1,186 @@
+import { mkdir, readFile, rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError, acquireLock, Scope, systemErrorCode } from '@anteroom/base'
+import { agentProtocol, type ImageManifest } from '@anteroom/contract'
+import { end, readVmmIdentity } from '@anteroom/vmm'
+import { bootTest } from './boot-test.ts'
+import { openBuildLog } from './build-log.ts'
+import { type BuildProgress, type BuildStep, ProgressMeter } from './build-progress.ts'
+import { composeSystem } from './compose-system.ts'
+import { type ImageInputs, readInputs } from './inputs.ts'
+import { makeBootFiles } from './make-boot-files.ts'
+import {
+  buildDirectory,
+  describeFile,
+  imageIdOf,
+  intactCurrent,
+  leftovers,
+  type PublishedImage,
+  publish,
+} from './publish.ts'
+import { kernelCommandLine, suite } from './recipe.ts'
+import { writeRootfs } from './write-rootfs.ts'
+
+export interface BuildOptions {
+  /** State directory; the image goes to `images/` in it. */
+  readonly home: string
+  /** About once a second, and at each new step. */
+  readonly onProgress: (progress: BuildProgress) => void
+  /** Mirror addresses or sources.list lines; none: Debian's own, with security updates. */
+  readonly mirrors?: readonly string[]
+  readonly vmmBinary?: string
+  /** Build even if the current image has the same inputs. */
+  readonly force?: boolean
+}
+
+const buildDeadlineMs = 45 * 60_000
+/** The unpacked system (0.85 GB), the image of it (0.85 GB) and the packages while they are installed (0.25 GB). */
+const neededBytes = 2.2e9
+
+/**
+ * Builds, boots and publishes the golden image, and gives it. Where the current image was made from the same inputs and is
+ * intact, that is given instead.
+ * @throws AppError image_build_failed, image_build_locked, disk_full, vmm_missing
+ */
+export async function buildImage(options: BuildOptions, scope: Scope): Promise<PublishedImage> {
+  return await scope.run({ name: 'image build', deadlineMs: buildDeadlineMs }, async (scope) => {
+    const images = join(options.home, 'images')
+    await mkdir(images, { recursive: true })
+    const lock = acquireLock(join(images, '.lock'))
+    if (!('release' in lock)) {
+      throw new AppError('image_build_locked', { detail: `pid ${lock.heldBy ?? 'unknown'} builds in ${images}` })
+    }
+    scope.defer(() => lock.release())
+    for (const path of await leftovers(images)) await removeBuild(path, scope)
+    const meter = new ProgressMeter(scope.clock, await stepsOfCurrent(images))
+    const begin = (step: BuildStep): void => {
+      meter.begin(step)
+      options.onProgress(meter.now)
+    }
+    begin('Bundle the agent')
+    const inputs = await readInputs()
+    const current = options.force ? undefined : await intactCurrent(images)
+    if (current?.manifest.inputs_sha256 === inputs.sha256) return current
+    const ticking = tick(() => options.onProgress(meter.now), scope)
+    try {
+      return await build({ options, images, inputs, meter, begin }, scope)
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOSPC') throw new AppError('disk_full', { detail: images, cause: error })
+      throw AppError.from(error, 'image_build_failed')
+    } finally {
+      ticking.abort()
+    }
+  })
+}
+
+interface Build {
+  readonly options: BuildOptions
+  readonly images: string
+  readonly inputs: ImageInputs
+  readonly meter: ProgressMeter
+  readonly begin: (step: BuildStep) => void
+}
+
+async function build({ options, images, inputs, meter, begin }: Build, scope: Scope): Promise<PublishedImage> {
+  const startedAt = scope.clock.monotonic()
+  requireRoot()
+  await requireSpace(images)
+  const work = buildDirectory(images)
+  await mkdir(work, { mode: 0o755 })
+  // Runs after the programs that were started later have ended: cleanups go in reverse.
+  scope.defer(() => removeBuild(work, scope))
+  await using log = await openBuildLog(join(options.home, 'logs', 'image-build.log'))
+
+  begin('Install Debian packages')
+  const { agent, sha256: inputs_sha256 } = inputs
+  const system = await composeSystem({ directory: work, agent, mirrors: options.mirrors ?? [] }, log, scope)
+  const packages = await readPackages(system.packagesFile)
+
+  const result = join(work, 'image')
+  await mkdir(result)
+  begin('Make kernel and initial RAM disk')
+  const boot = await makeBootFiles(system, result, scope)
+  begin('Write the root file system')
+  const rootfs = await writeRootfs(system.root, result, log, scope)
+
+  begin('Boot the image once')
+  const test = { directory: join(work, bootTestName), cacheFile: join(options.home, 'cache', 'accelerator.json') }
+  const vmmBinary = options.vmmBinary ?? 'qemu-system-x86_64'
+  const subject = { ...boot, rootfs, commandLine: kernelCommandLine }
+  const boot_test = await bootTest(subject, { ...test, vmmBinary }, log, scope)
+
+  begin('Compute checksums and publish')
+  const content = {
+    agent_protocol: agentProtocol,
+    command_line: kernelCommandLine,
+    kernel: await describeFile(boot.kernel),
+    initrd: await describeFile(boot.initrd),
+    rootfs: await describeFile(rootfs),
+  }
+  const manifest: ImageManifest = {
+    ...{ format: 1, id: imageIdOf(content), inputs_sha256, ...content },
+    ...{ suite, architecture: 'x86_64', kernel_version: boot.kernelVersion, packages, boot_test },
+    built_at: new Date(scope.clock.now()).toISOString(),
+    steps: meter.finish(),
+    build_seconds: Math.round((scope.clock.monotonic() - startedAt) / 100) / 10,
+  }
+  scope.throwIfOver()
+  return await publish(images, result, manifest)
+}
+
+const bootTestName = 'boot-test'
+
+/** Also the machine that a killed build was testing: it would go on running. */
+async function removeBuild(path: string, scope: Scope): Promise<void> {
+  const machine = await readVmmIdentity(join(path, bootTestName))
+  if (machine) await end(machine, Scope.root('end of an abandoned boot test', scope.log, scope.clock))
+  // A program of a killed build may still be writing its last file.
+  await rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
+}
+
+/** Device nodes and files of other users can only be made by root. */
+function requireRoot(): void {
+  if (process.getuid?.() !== 0) {
+    throw new AppError('image_build_failed', { detail: 'building needs root; run the same command with sudo' })
+  }
+}
+
+async function requireSpace(images: string): Promise<void> {
+  const { bavail, bsize } = await statfs(images)
+  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`
+  if (bavail * bsize < neededBytes) {
+    const detail = `${images} has ${gigabytes(bavail * bsize)} free, a build needs ${gigabytes(neededBytes)}`
+    throw new AppError('disk_full', { detail })
+  }
+}
+
+async function readPackages(path: string): Promise<ImageManifest['packages']> {
+  const lines = (await readFile(path, 'utf8')).trim().split('\n')
+  return lines.map((line) => {
+    const [name = '', version = ''] = line.split(' ')
+    return { name, version }
+  })
+}
+
+/** Times of the last build on this host; they need no image that is intact. */
+async function stepsOfCurrent(images: string): Promise<ImageManifest['steps']> {
+  return await readFile(join(images, 'current', 'manifest.json'), 'utf8').then(
+    (text) => (JSON.parse(text) as ImageManifest).steps,
+    () => [],
+  )
+}
+
+/** Once a second until aborted or the scope is over. */
+function tick(report: () => void, scope: Scope): AbortController {
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, scope.signal])
+  const loop = async (): Promise<void> => {
+    for (;;) {
+      await scope.clock.delay(1000, signal)
+      if (signal.aborted) return
+      report()
+    }
+  }
+  void loop()
+  return stop
+}
