@@ -14,7 +14,7 @@ export async function ensureWebBundle() {
   const digest = await digestOf(sources.map((source) => join(root, source)))
   if ((await readFile(stamp, 'utf8').catch(() => '')) === digest) return
   say('Building the web pages')
-  if ((await npm(['run', '--silent', 'build', '--workspace', 'packages/web'])) !== 0)
+  if ((await npm(['run', '--silent', 'build', '--workspace', 'packages/web', '--', '--logLevel', 'warn'])) !== 0)
     throw new SetUpError('The web pages could not be built; the messages are above.')
   await writeFile(stamp, digest)
 }
