@@ -1,6 +1,6 @@
 /** The edge: parses, authorises, answers; decides nothing. */
 import { randomUUID } from 'node:crypto'
-import { AppError } from '@anteroom/base'
+import { AppError, type Clock } from '@anteroom/base'
 import fastifyCookie from '@fastify/cookie'
 import fastifyHelmet from '@fastify/helmet'
 import fastifyRateLimit from '@fastify/rate-limit'
@@ -17,7 +17,7 @@ import { RouteTable } from './route-table.ts'
 import { connectionRoutes } from './routes/connections.ts'
 import { hostedPageRoutes } from './routes/hosted-page.ts'
 import { imageRoutes } from './routes/images.ts'
-import { acceptWebSockets, liveRoutes, terminateWebSockets } from './routes/live.ts'
+import { acceptWebSockets, liveRoutes, terminateWebSockets, ticketRoutes } from './routes/live.ts'
 import { machineRoutes } from './routes/machines.ts'
 import { operatorRoutes } from './routes/operator.ts'
 import { providerRoutes } from './routes/providers.ts'
@@ -68,17 +68,19 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
       log.info({ url }, 'listening')
       return url
     },
-    async close() {
-      stopping.abort()
-      const closed = app.close()
-      const settled = new AbortController()
-      await Promise.race([closed, deps.clock.delay(closingMs, settled.signal)])
-      settled.abort()
-      terminateWebSockets(app)
-      app.server.closeAllConnections()
-      await closed
-    },
+    close: () => stop(app, stopping, deps.clock),
   }
+}
+
+async function stop(app: HttpApp, stopping: AbortController, clock: Clock): Promise<void> {
+  stopping.abort()
+  const closed = app.close()
+  const settled = new AbortController()
+  await Promise.race([closed, clock.delay(closingMs, settled.signal)])
+  settled.abort()
+  terminateWebSockets(app)
+  app.server.closeAllConnections()
+  await closed
 }
 
 function newApp(
@@ -136,6 +138,7 @@ async function prepare(app: HttpApp, context: RouteContext): Promise<void> {
 
 async function registerRoutes(app: HttpApp, context: RouteContext): Promise<void> {
   sessionRoutes(app, context)
+  ticketRoutes(app, context)
   liveRoutes(app, context)
   hostedPageRoutes(app, context)
   connectionRoutes(app, context)

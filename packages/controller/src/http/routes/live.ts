@@ -1,4 +1,5 @@
 import { AppError, Scope } from '@anteroom/base'
+import { createTicket, ticket } from '@anteroom/contract'
 import fastifyWebsocket from '@fastify/websocket'
 import { z } from 'zod'
 import type { LiveAccess, RfbEndpoint } from '../../live/live.ts'
@@ -86,4 +87,44 @@ export function liveRoutes(app: HttpApp, { sessions, live, log, clock, stopping 
       log.info({ request_id: id, session_id: sessionId }, 'a live view closed')
     },
   })
+}
+
+export function ticketRoutes(app: HttpApp, { sessions, live }: RouteContext): void {
+  const access = { scope: 'sessions:write', visitor: true } as const
+  app.post(
+    '/v1/sessions/:id/tickets',
+    {
+      config: { access },
+      schema: {
+        tags: ['sessions'],
+        summary: 'A single-use ticket for the live view',
+        params: sessionParams,
+        body: createTicket,
+        response: { 201: ticket },
+      },
+    },
+    async (request, reply) => {
+      // A browser cannot read why a WebSocket was refused, so it learns here that there is nothing to see yet.
+      await sessions.rfbEndpoint(request.params.id)
+      const issued = await live.issueTicket(request.params.id, request.body.access, request.body.ttl_seconds)
+      return reply.code(201).header('cache-control', 'no-store').send(issued)
+    },
+  )
+  app.delete(
+    '/v1/sessions/:id/tickets',
+    {
+      config: { access },
+      schema: {
+        tags: ['sessions'],
+        summary: 'Revoke every ticket and close every live view',
+        params: sessionParams,
+        response: { 204: noContent },
+      },
+    },
+    async (request, reply) => {
+      await sessions.get(request.params.id)
+      await live.close(request.params.id, 'ticket_revoked')
+      return reply.code(204).send()
+    },
+  )
 }

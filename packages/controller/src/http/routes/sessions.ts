@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
-import { createdSession, createSession, createTicket, session, sessionStatus, ticket } from '@anteroom/contract'
+import { createdSession, createSession, session, sessionStatus } from '@anteroom/contract'
 import { z } from 'zod'
 import { principalName } from '../authorisation.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 import { sessionStream } from '../session-stream.ts'
-import { idempotencyHeaders, idempotencyKeyOf, noBody, noContent, page, pageOf, sessionParams } from './parameters.ts'
+import { idempotencyHeaders, idempotencyKeyOf, noBody, page, pageOf, sessionParams } from './parameters.ts'
 
 const tags = ['sessions']
 
@@ -60,7 +60,6 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
   )
   sessionActions(app, context)
   sessionEvents(app, context)
-  sessionTickets(app, context)
 }
 
 function sessionActions(app: HttpApp, { sessions }: RouteContext): void {
@@ -135,46 +134,6 @@ function sessionEvents(app: HttpApp, { sessions, events, clock, stopping }: Rout
         .header('cache-control', 'no-store')
         .header('x-accel-buffering', 'no')
         .send(Readable.from(sessionStream(events.stream(id, after, signal), clock, signal)))
-    },
-  )
-}
-
-function sessionTickets(app: HttpApp, { sessions, live }: RouteContext): void {
-  const access = { scope: 'sessions:write', visitor: true } as const
-  app.post(
-    '/v1/sessions/:id/tickets',
-    {
-      config: { access },
-      schema: {
-        tags,
-        summary: 'A single-use ticket for the live view',
-        params: sessionParams,
-        body: createTicket,
-        response: { 201: ticket },
-      },
-    },
-    async (request, reply) => {
-      // A browser cannot read why a WebSocket was refused, so it learns here that there is nothing to see yet.
-      await sessions.rfbEndpoint(request.params.id)
-      const issued = await live.issueTicket(request.params.id, request.body.access, request.body.ttl_seconds)
-      return reply.code(201).header('cache-control', 'no-store').send(issued)
-    },
-  )
-  app.delete(
-    '/v1/sessions/:id/tickets',
-    {
-      config: { access },
-      schema: {
-        tags,
-        summary: 'Revoke every ticket and close every live view',
-        params: sessionParams,
-        response: { 204: noContent },
-      },
-    },
-    async (request, reply) => {
-      await sessions.get(request.params.id)
-      await live.close(request.params.id, 'ticket_revoked')
-      return reply.code(204).send()
     },
   )
 }
