@@ -97,7 +97,8 @@ async function rootPrefix() {
 function aptGet(asRoot, args) {
   const options = ['-o', 'DPkg::Lock::Timeout=300', '-o', 'Dpkg::Use-Pty=0']
   const [file, ...rest] = [...asRoot, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...options, ...args]
-  return run(file, rest)
+  // Its errors are on stderr; what dpkg says about each package helps nobody.
+  return run(file, rest, { stdio: ['inherit', 'ignore', 'inherit'] })
 }
 
 async function installedPackages() {
