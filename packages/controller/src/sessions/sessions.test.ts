@@ -1,0 +1,286 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError } from '@anteroom/base'
+import { stageNames } from '@anteroom/contract'
+import { afterEach, describe, expect, test } from 'vitest'
+import { SessionWorld } from '../../test/session-world.ts'
+
+let world: SessionWorld
+afterEach(() => world.close())
+
+test('a session goes from request to nothing-left, and its credential is in the vault', async () => {
+  world = await SessionWorld.open()
+  const created = await world.sessions.create({ provider: 'idp', subject: 'me' }, { principal: 'test' })
+  expect(created).toMatchObject({ status: 'queued', browser_vm_id: null, vm_ip: null, vnc_url: null, outcome: null })
+  expect(created.hosted_url).toMatch(new RegExp(`^http://127.0.0.1:4400/connect/${created.id}#entry=[\\w-]{43}$`))
+
+  await world.reaches(created.id, 'ready')
+  const ready = await world.sessions.get(created.id)
+  expect(ready).toMatchObject({
+    vm_ip: '127.213.0.1',
+    vnc_url: 'vnc://127.213.0.1:5900',
+    image_id: 'img_000000000000000000000001',
+  })
+  expect(await world.sessions.rfbEndpoint(created.id)).toMatchObject({ ip: '127.213.0.1', port: 5900 })
+
+  const guest = await world.guestOf(created.id)
+  expect(guest.claimedBy).toBe(ready.browser_vm_id)
+  await guest.personSignsIn()
+  await world.reaches(created.id, 'ended')
+  const ended = await world.sessions.get(created.id)
+  expect(ended).toMatchObject({
+    outcome: 'completed',
+    failure: null,
+    captured: { kind: 'oauth2', tokens: ['access_token'] },
+  })
+  expect(ended.stages.map((stage) => stage.name)).toEqual(stageNames)
+  expect(ended.stages.every((stage) => stage.duration_ms !== null)).toBe(true)
+  expect(guest.isWiped).toBe(true)
+  expect(await world.leftovers()).toEqual([])
+  const credential = await world.deps.vault.read(ended.connection_id ?? '')
+  expect(credential).toMatchObject({ version: 1, value: { access_token: 'an access token' } })
+})
+
+describe('a session that cannot go on', () => {
+  test.each([
+    [
+      'the VMM cannot be started',
+      'vmm_exited',
+      async () => world.host.failNext('create', new AppError('vmm_exited', { detail: 'no such option' })),
+    ],
+    ['the VMM is missing', 'vmm_missing', async () => world.host.failNext('create', new AppError('vmm_missing'))],
+  ])('ends failed when %s', async (_, code, breakIt) => {
+    world = await SessionWorld.open()
+    await breakIt()
+    const id = await world.create()
+    await world.reaches(id, 'ended')
+    expect(await world.sessions.get(id)).toMatchObject({
+      outcome: 'failed',
+      browser_vm_id: null,
+      failure: { code, stage: 'machine' },
+    })
+    expect(await world.leftovers()).toEqual([])
+  })
+
+  test('ends failed with the last words of its machine when that dies while the person types', async () => {
+    world = await SessionWorld.open()
+    const id = await world.create()
+    await world.reaches(id, 'ready')
+    const { browser_vm_id } = await world.sessions.get(id)
+    world.host.kill(browser_vm_id ?? '', { vmm: 'qemu: terminating on signal 9' })
+    await world.reaches(id, 'ended')
+    const { outcome, failure } = await world.sessions.get(id)
+    expect(outcome).toBe('failed')
+    expect(failure).toMatchObject({
+      code: 'vmm_exited',
+      stage: 'sign_in',
+      detail: expect.stringContaining('terminating on signal 9'),
+    })
+    expect(await readFile(join(world.home, 'evidence', id, 'vmm.log'), 'utf8')).toContain('signal 9')
+    expect(await world.leftovers()).toEqual([])
+  })
+
+  test('tells a kernel panic from a monitor that ended', async () => {
+    world = await SessionWorld.open()
+    const id = await world.create()
+    await world.reaches(id, 'ready')
+    const { browser_vm_id } = await world.sessions.get(id)
+    world.host.kill(browser_vm_id ?? '', { console: 'Kernel panic - not syncing: Attempted to kill init!' })
+    await world.reaches(id, 'ended')
+    expect((await world.sessions.get(id)).failure).toMatchObject({ code: 'boot_failed' })
+  })
+
+  test.each(['consent_denied', 'issuer_unreachable'] as const)(
+    'ends failed with the code of the guest: %s',
+    async (code) => {
+      world = await SessionWorld.open()
+      const id = await world.create()
+      await world.reaches(id, 'ready')
+      await (await world.guestOf(id)).signInFails(code)
+      await world.reaches(id, 'ended')
+      expect(await world.sessions.get(id)).toMatchObject({
+        outcome: 'failed',
+        captured: null,
+        failure: { code, detail: 'said the provider' },
+      })
+      expect(await world.leftovers()).toEqual([])
+    },
+  )
+
+  test('keeps its machine while the vault does not answer, and completes when it does again', async () => {
+    world = await SessionWorld.open()
+    const id = await world.create()
+    await world.reaches(id, 'ready')
+    const { store } = world.deps.vault
+    let refusals = 0
+    world.deps.vault.store = async () => {
+      refusals++
+      throw new AppError('vault_unavailable')
+    }
+    const guest = await world.guestOf(id)
+    await guest.personSignsIn()
+    await world.reaches(id, 'capturing')
+    await expect.poll(() => refusals, { timeout: 5_000 }).toBeGreaterThan(1)
+    expect(guest.isWiped).toBe(false)
+    world.deps.vault.store = store.bind(world.deps.vault)
+    await world.reaches(id, 'ended')
+    expect(await world.sessions.get(id)).toMatchObject({ outcome: 'completed', failure: null })
+  })
+})
+
+describe('ending a session', () => {
+  test.each(['queued', 'vm_created', 'ready'] as const)(
+    'by request while it is %s is once and for all',
+    async (status) => {
+      world = await SessionWorld.open({ maxMachines: 1 })
+      const first = await world.create('first')
+      await world.reaches(first, 'ready')
+      let id = first
+      if (status === 'queued') id = await world.create('second')
+      if (status === 'vm_created') {
+        await world.sessions.requestEnd(first, 'cancelled')
+        world.deps.live.isPainted = async () => false
+        id = await world.create('second')
+        await world.reaches(id, 'vm_created')
+      }
+      await Promise.all([world.sessions.requestEnd(id, 'cancelled'), world.sessions.requestEnd(id, 'cancelled')])
+      await world.reaches(id, 'ended')
+      expect(await world.sessions.get(id)).toMatchObject({
+        outcome: 'cancelled',
+        failure: { code: 'session_cancelled' },
+      })
+      expect(await world.sessions.requestEnd(id, 'expired')).toMatchObject({ status: 'ended', outcome: 'cancelled' })
+      if (id !== first) await world.sessions.requestEnd(first, 'cancelled')
+      await world.reaches(first, 'ended')
+      expect(await world.leftovers()).toEqual([])
+    },
+  )
+
+  test('by its time is expired', async () => {
+    world = await SessionWorld.open()
+    const id = await world.create()
+    await world.reaches(id, 'ready')
+    await world.store.db.updateTable('sessions').set({ expires_at: 1 }).where('id', '=', id).execute()
+    await world.reaches(id, 'ended')
+    expect(await world.sessions.get(id)).toMatchObject({
+      outcome: 'expired',
+      failure: { code: 'session_expired', stage: 'sign_in' },
+    })
+    expect(await world.leftovers()).toEqual([])
+  })
+
+  test('is tried until nothing is left, and says ended only then', async () => {
+    world = await SessionWorld.open()
+    const id = await world.create()
+    await world.reaches(id, 'ready')
+    world.host.failNext('destroy', new AppError('internal', { detail: 'still there' }))
+    world.host.failNext('destroy', new AppError('internal', { detail: 'still there' }))
+    await world.sessions.requestEnd(id, 'cancelled')
+    await world.reaches(id, 'ending')
+    expect(await world.leftovers()).not.toEqual([])
+    await world.reaches(id, 'ended')
+    expect(await world.leftovers()).toEqual([])
+  })
+})
+
+describe('a controller that starts again', () => {
+  test('goes on where a session was: same machine, same claim', async () => {
+    world = await SessionWorld.open()
+    const id = await world.create()
+    await world.reaches(id, 'ready')
+    const before = await world.sessions.get(id)
+    await world.stopController()
+    expect(world.host.machines.size).toBe(1)
+    world.startController()
+    await (await world.guestOf(id)).personSignsIn()
+    await world.reaches(id, 'ended')
+    expect(await world.sessions.get(id)).toMatchObject({ outcome: 'completed', browser_vm_id: before.browser_vm_id })
+    expect(await world.leftovers()).toEqual([])
+  })
+
+  test('sweeps what no session holds, and leaves what one does', async () => {
+    world = await SessionWorld.open()
+    const id = await world.create()
+    await world.reaches(id, 'ready')
+    await world.stopController()
+    world.host.machines.set('vm_stray', { state: 'running', evidence: { console: '', vmm: '' } })
+    world.slots.made.add(7)
+    world.startController()
+    await expect.poll(() => [world.host.machines.has('vm_stray'), world.slots.made.has(7)]).toEqual([false, false])
+    expect((await world.sessions.get(id)).status).toBe('ready')
+    expect(world.host.machines.size).toBe(1)
+  })
+})
+
+describe('room', () => {
+  test('is given in the order of asking', async () => {
+    world = await SessionWorld.open({ maxMachines: 1 })
+    const ids = [await world.create('a'), await world.create('b'), await world.create('c')]
+    for (const [index, id] of ids.entries()) {
+      await world.reaches(id, 'ready')
+      for (const later of ids.slice(index + 1)) expect((await world.sessions.get(later)).status).toBe('queued')
+      await (await world.guestOf(id)).personSignsIn()
+      await world.reaches(id, 'ended')
+    }
+    expect(await world.leftovers()).toEqual([])
+  })
+})
+
+describe('creating', () => {
+  test('again with the same Idempotency-Key gives the same session; with another body it is refused', async () => {
+    world = await SessionWorld.open()
+    const options = { principal: 'test', idempotencyKey: 'once' }
+    const first = await world.sessions.create({ provider: 'idp', subject: 'me' }, options)
+    const second = await world.sessions.create({ provider: 'idp', subject: 'me' }, options)
+    expect(second.id).toBe(first.id)
+    await expect(world.sessions.create({ provider: 'idp', subject: 'you' }, options)).rejects.toMatchObject({
+      code: 'idempotency_conflict',
+    })
+    expect(
+      (await world.sessions.create({ provider: 'idp', subject: 'you' }, { ...options, principal: 'other' })).id,
+    ).not.toBe(first.id)
+  })
+
+  test('for a connection of somebody else is refused with the field', async () => {
+    world = await SessionWorld.open()
+    const { connection_id } = await world.sessions.get(await world.create('me'))
+    await expect(
+      world.sessions.create(
+        { provider: 'idp', subject: 'you', ...(connection_id !== null && { connection_id }) },
+        { principal: 'test' },
+      ),
+    ).rejects.toMatchObject({ code: 'invalid_request', fields: [{ pointer: '/connection_id' }] })
+  })
+
+  test('pages through many, newest first, and refuses a cursor that is none', async () => {
+    world = await SessionWorld.open({ maxMachines: 1 })
+    const ids: string[] = []
+    for (let n = 0; n < 5; n++) ids.push(await world.create(`subject ${n}`))
+    const seen: string[] = []
+    let cursor: string | null = null
+    do {
+      const page: Awaited<ReturnType<typeof world.sessions.list>> = await world.sessions.list({
+        limit: 2,
+        ...(cursor !== null && { cursor }),
+      })
+      seen.push(...page.items.map((item) => item.id))
+      cursor = page.next_cursor
+    } while (cursor !== null)
+    expect(seen.toSorted()).toEqual(ids.toSorted())
+    await expect(world.sessions.list({ limit: 2, cursor: 'nonsense' })).rejects.toMatchObject({
+      code: 'invalid_request',
+    })
+  })
+})
+
+test('capture is asked for by the person only when the session is ready', async () => {
+  world = await SessionWorld.open({ maxMachines: 1 })
+  const id = await world.create()
+  const waiting = await world.create('second')
+  await world.reaches(id, 'ready')
+  await expect(world.sessions.requestCapture(waiting)).rejects.toMatchObject({ code: 'session_not_ready' })
+  await world.sessions.requestCapture(id)
+  await world.reaches(id, 'ended')
+  expect((await world.sessions.get(id)).outcome).toBe('completed')
+  await expect(world.sessions.requestCapture(id)).rejects.toMatchObject({ code: 'session_over' })
+})
