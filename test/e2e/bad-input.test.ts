@@ -1,3 +1,6 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Scope } from '@anteroom/base'
 import { problem } from '@anteroom/contract'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Api } from './harness/api.ts'
@@ -81,6 +84,21 @@ describe('a problem with a closed code, never a 500', () => {
     expect({ status: answer.status, code: shown.code }).toEqual({ status, code })
     expect(answer.type).toContain('application/problem+json')
     if (pointer !== undefined) expect(shown.fields?.map((field) => field.pointer)).toContain(pointer)
+  })
+
+  test('a malformed definition: the file, the line and the field, as soon as the file is there', async () => {
+    const directory = join(controller.home, 'providers')
+    await mkdir(directory, { recursive: true })
+    await writeFile(join(directory, 'broken.yaml'), 'name: broken\ntitle: Broken\nkind: website\nstart_url: nowhere\n')
+    const shown = await Scope.root('e2e').run({ name: 'the definition is read', deadlineMs: 30_000 }, (scope) =>
+      scope.until(async () => {
+        const answer = await api.call('POST', '/v1/sessions', { body: { ...good, provider: 'broken' } })
+        const told = problem.parse(answer.body)
+        return told.code === 'provider_unknown' ? undefined : told
+      }, 100),
+    )
+    expect(shown).toMatchObject({ status: 422, code: 'provider_invalid' })
+    expect(shown.detail).toMatch(/^broken\.yaml:\d+: \w+ /)
   })
 
   test('a wrong entry secret, and a ticket for a session that has no screen', async () => {

@@ -33,7 +33,7 @@ test('a session whose machine cannot be made fails with a code, and the page say
   try {
     const page = await browser.newPage()
     await page.goto(created.hosted_url)
-    await page.locator('[data-testid=status][data-outcome=failed]').waitFor({ timeout: 120_000 })
+    await page.locator('[data-testid=status][data-outcome=failed]').waitFor({ state: 'attached', timeout: 120_000 })
     const session = await controller.api.ended(created.id)
     expect(session).toMatchObject({ outcome: 'failed', failure: { code: 'vmm_exited', stage: 'machine' } })
     expect(session.failure?.detail).toContain('no machines today')

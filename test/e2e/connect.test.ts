@@ -109,7 +109,7 @@ async function connect(
       await moments.atLogin()
     },
   })
-  await page.locator('[data-testid=status][data-outcome=completed]').waitFor({ timeout: 120_000 })
+  await page.locator('[data-testid=status][data-outcome=completed]').waitFor({ state: 'attached', timeout: 120_000 })
   await picture(page, `completed-${provider}`)
   const session = await api.ended(created.id)
   expect(session).toMatchObject({ status: 'ended', outcome: 'completed', failure: null })
