@@ -83,8 +83,8 @@ export class Browser {
 
   /** Shows a page in the first tab, and there again whenever the browser or its last window has to come back. */
   async show(url: string, scope: Scope): Promise<void> {
-    this.#home = url
     await this.untilUp(scope)
+    this.#home = url
     const page = this.pages[0]
     if (page) await page.navigate(url, scope)
     else await this.#openWindow(scope)

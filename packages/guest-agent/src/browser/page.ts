@@ -66,6 +66,12 @@ export class Page {
     // ERR_ABORTED: another navigation of the page or of the person came first, or it became a download.
     if (errorText && errorText !== 'net::ERR_ABORTED')
       throw new AppError('egress_unreachable', { detail: `${new URL(url).host}: ${errorText}` })
+    // The keyboard goes to the page, not to the address bar of a new window.
+    await scope.race(this.#session.send('Page.bringToFront'))
+  }
+
+  async close(scope: Scope): Promise<void> {
+    await scope.race(this.#session.send('Page.close'))
   }
 
   /** The value of an expression in the agent's own world of the page. */
@@ -89,7 +95,6 @@ export class Page {
 
   async #prepare(): Promise<void> {
     await Promise.all([
-      this.#session.send('Page.enable'),
       this.#session.send('Inspector.enable'),
       this.#session.send('Target.setAutoAttach', {
         autoAttach: true,
@@ -141,6 +146,9 @@ export class Page {
 /** Also for frames of other sites, which have sessions of their own: sign-in forms are often such frames. */
 export async function watchInteraction(session: CdpSession): Promise<void> {
   await session.send('Page.enable')
+  await session.send('Page.enable')
+  // Bindings for a world of its own work only with it.
+  await session.send('Runtime.enable')
   await session.send('Runtime.addBinding', { name: interactionBinding, executionContextName: worldName })
   await session.send('Page.addScriptToEvaluateOnNewDocument', {
     source: interactionScript,
