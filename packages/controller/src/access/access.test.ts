@@ -137,6 +137,17 @@ describe('Access', () => {
       await expect(access.signIn(newToken())).rejects.toMatchObject({ code: 'entry_invalid' })
     })
 
+    test('signing out forgets this cookie and no other', async () => {
+      const [mine, other] = [
+        await access.signIn(await access.newSignInToken(60)),
+        await access.signIn(await access.newSignInToken(60)),
+      ]
+      await access.signOut(mine)
+      await access.signOut('unknown')
+      expect(await access.byCookie(mine)).toBeUndefined()
+      expect(await access.byCookie(other)).toEqual({ kind: 'operator' })
+    })
+
     test('the cookie ends after twelve hours', async () => {
       const cookie = await access.signIn(await access.newSignInToken(60))
       now += 12 * 3_600_000 - 1

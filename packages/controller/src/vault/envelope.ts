@@ -69,8 +69,7 @@ function encrypt(key: Buffer, plaintext: Buffer, binding: Binding): string {
 function decrypt(key: Buffer, text: string, binding: Binding): Buffer {
   const bytes = Buffer.from(text, 'base64url')
   if (bytes.length < ivBytes + tagBytes) throw new Error('ciphertext is truncated')
-  // Without a fixed length Node would accept a tag that was cut to four bytes.
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, ivBytes), { authTagLength: tagBytes })
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, ivBytes))
   decipher.setAAD(additionalData(binding)).setAuthTag(bytes.subarray(-tagBytes))
   const opened = decipher.update(bytes.subarray(ivBytes, -tagBytes))
   try {
