@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
+import { AppError } from '@anteroom/base'
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -62,6 +63,14 @@ class SqliteConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    try {
+      return this.#execute(query)
+    } catch (error) {
+      throw unavailable(error) ?? error
+    }
+  }
+
+  #execute<R>(query: CompiledQuery): QueryResult<R> {
     const statement = this.#prepare(query.sql)
     const parameters = query.parameters as SqlValue[]
     if (statement.columns().length > 0) return { rows: statement.all(...parameters) as R[] }
@@ -90,6 +99,25 @@ class SqliteConnection implements DatabaseConnection {
   }
 }
 
+/** Primary result codes (https://www.sqlite.org/rescode.html) that speak of the file and its disk, not of the statement. */
+const troubles: Readonly<Record<number, { readonly code: 'store_unavailable' | 'disk_full'; readonly what: string }>> =
+  {
+    5: { code: 'store_unavailable', what: 'the database is locked by another process' },
+    8: { code: 'store_unavailable', what: 'the database is read-only' },
+    10: { code: 'store_unavailable', what: 'the disk of the database reported an error' },
+    11: { code: 'store_unavailable', what: 'the database file is damaged' },
+    13: { code: 'disk_full', what: 'the disk of the database is full' },
+    14: { code: 'store_unavailable', what: 'the database file cannot be opened' },
+    26: { code: 'store_unavailable', what: 'the file is not a database' },
+  }
+
+function unavailable(error: unknown): AppError | undefined {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined
+  // The low byte is the primary code; extended codes such as SQLITE_IOERR_WRITE add to it.
+  const trouble = troubles[error.errcode & 0xff]
+  return trouble && new AppError(trouble.code, { detail: trouble.what, cause: error })
+}
+
 export const sqliteDialect = (database: DatabaseSync): Dialect => ({
   createAdapter: () => new SqliteAdapter(),
   createDriver: () => new SqliteDriver(database),
@@ -99,7 +127,8 @@ export const sqliteDialect = (database: DatabaseSync): Dialect => ({
 
 /** WAL: readers do not wait for the writer. FULL: what a request was answered survives a power cut. */
 export function openSqlite(path: string): DatabaseSync {
-  const database = new DatabaseSync(path, { timeout: 5_000 })
+  // The wait for another process's lock stops the event loop; only a backup or a person with a shell ever holds one.
+  const database = new DatabaseSync(path, { timeout: 250 })
   database.exec(
     'pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma trusted_schema = off',
   )

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { newId } from '@anteroom/base'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -123,6 +124,36 @@ describe('a database file', () => {
       code: 'store_unavailable',
       detail: expect.stringContaining('newer version'),
     })
+  })
+
+  test('that another process holds answers with a code, and works again afterwards', async () => {
+    const path = join(directory, 'store.sqlite')
+    const held = await openStore(path)
+    const other = new DatabaseSync(path)
+    other.exec('begin exclusive')
+    const insert = (): Promise<unknown> => held.db.insertInto('sessions').values(queued()).execute()
+    await expect(insert()).rejects.toMatchObject({
+      code: 'store_unavailable',
+      detail: expect.stringContaining('locked'),
+    })
+    other.exec('rollback')
+    other.close()
+    await insert()
+    await held.close()
+  })
+
+  test('whose disk is full answers with a code', async () => {
+    const small = await openStore(join(directory, 'store.sqlite'))
+    await sql`pragma max_page_count = 60`.execute(small.db)
+    const fill = async (): Promise<void> => {
+      for (let n = 0; n < 500; n++)
+        await small.db
+          .insertInto('sessions')
+          .values(queued({ subject: 'x'.repeat(1000) }))
+          .execute()
+    }
+    await expect(fill()).rejects.toMatchObject({ code: 'disk_full' })
+    await small.close()
   })
 
   test('that is no database is refused with a code', async () => {
