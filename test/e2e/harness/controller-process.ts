@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { Scope } from '@anteroom/base'
 import { Api } from './api.ts'
 
-const root = resolve(import.meta.dirname, '../../..')
+export const root = resolve(import.meta.dirname, '../../..')
 /** Pictures and logs of the runs; not under version control. */
 export const resultsDirectory = join(root, 'test-results')
 
@@ -21,6 +21,9 @@ export interface TestConfig {
   readonly vmm?: { readonly binary: string; readonly accelerator: 'tcg' }
 }
 
+/** The program itself, or `npm start` around it. */
+type Entry = 'packages/controller/src/main.ts' | 'bootstrap/start.mjs'
+
 export interface ControllerProcess {
   readonly home: string
   readonly url: string
@@ -33,14 +36,18 @@ export interface ControllerProcess {
 }
 
 /** The real program with a fresh state directory; `name` names its log in the results. */
-export async function startControllerProcess(name: string, config: TestConfig = {}): Promise<ControllerProcess> {
+export async function startControllerProcess(
+  name: string,
+  config: TestConfig = {},
+  entry: Entry = 'packages/controller/src/main.ts',
+): Promise<ControllerProcess> {
   if (!(await stat(builtImages).catch(() => undefined)))
     throw new Error(`there are no golden images in ${builtImages}; npm test builds them`)
   const home = await mkdtemp(join(tmpdir(), 'anteroom-e2e-'))
   await symlink(builtImages, join(home, 'images'))
   // JSON is YAML as well.
   await writeFile(join(home, 'config.yaml'), JSON.stringify({ ...config, network: { ...pools, ...config.network } }))
-  const child = await spawnController(home, name)
+  const child = await spawnController(entry, home, name)
   try {
     const { url, pid } = await whenReady(home, child)
     const key = (await readFile(join(home, 'operator.key'), 'utf8')).trim()
@@ -63,11 +70,11 @@ export async function startControllerProcess(name: string, config: TestConfig = 
   }
 }
 
-async function spawnController(home: string, name: string): Promise<ChildProcess> {
+async function spawnController(entry: Entry, home: string, name: string): Promise<ChildProcess> {
   await mkdir(resultsDirectory, { recursive: true })
   await using log = await open(join(resultsDirectory, `controller-${name}.log`), 'w')
   const settings = Object.entries(process.env).filter(([variable]) => !variable.startsWith('ANTEROOM_'))
-  return spawn(process.execPath, ['packages/controller/src/main.ts', '--port', '0', '--home', home], {
+  return spawn(process.execPath, [entry, '--port', '0', '--home', home], {
     cwd: root,
     stdio: ['ignore', log.fd, log.fd],
     env: Object.fromEntries(settings),

@@ -1,0 +1,33 @@
+import { join } from 'node:path'
+import { runCommand, Scope } from '@anteroom/base'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type ControllerProcess, root, startControllerProcess } from './harness/controller-process.ts'
+import { instanceOf, noTraces, tracesOf } from './harness/traces.ts'
+
+let controller: ControllerProcess
+beforeEach(async () => {
+  const startedAt = performance.now()
+  controller = await startControllerProcess('start', {}, 'bootstrap/start.mjs')
+  console.log(`npm start with everything there: ready after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`)
+})
+afterEach(() => controller?.remove())
+
+test('npm start says where the controller is, and ends it cleanly', async () => {
+  expect((await controller.api.call('GET', '/readyz', { key: null })).status).toBe(200)
+  expect(await controller.stop()).toBe(0)
+  await expect(fetch(controller.url)).rejects.toThrow()
+})
+
+test('npm run clean ends a machine whose controller was killed', async () => {
+  const { id: sessionId } = await controller.api.createSession('demo', 'ada')
+  const { browser_vm_id, vm_ip } = await controller.api.until(sessionId, 'created', (session) => session.vm_ip !== null)
+  const id = browser_vm_id ?? ''
+  const place = { id, ip: vm_ip ?? '', home: controller.home, instance: await instanceOf(id) }
+  process.kill(controller.pid, 'SIGKILL')
+  expect((await tracesOf(place)).processes).toHaveLength(1)
+
+  const clean = join(root, 'packages/controller/src/clean.ts')
+  await runCommand(Scope.root('e2e'), process.execPath, [clean, '--home', controller.home])
+  // Files go with the directory, which `npm run clean` removes next.
+  expect({ ...(await tracesOf(place)), directories: [] }).toEqual(noTraces)
+})
