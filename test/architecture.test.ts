@@ -67,7 +67,8 @@ const files = [join(root, 'packages'), join(root, 'test'), join(root, 'bootstrap
   .filter((file) => /\.(ts|tsx|mjs)$/.test(file) && !file.endsWith('.gen.ts') && !file.endsWith('.d.ts'))
   .map((path) => ({ path, name: relative(root, path), text: readFileSync(path, 'utf8') }))
 
-const isTest = (name: string): boolean => /\.(test|host-test|contract)\.ts$/.test(name) || /(^|\/)test\//.test(name)
+const isTest = (name: string): boolean =>
+  /\.(test|host-test|contract|fixture)\.ts$/.test(name) || /(^|\/)test\//.test(name)
 const source = files.filter(({ name }) => !isTest(name))
 
 const importsOf = (text: string): string[] =>
@@ -127,7 +128,7 @@ describe('imports', () => {
 describe('files', () => {
   test('are named in kebab-case for what they hold', () => {
     const wrong = files.filter(({ name }) => {
-      const stem = basename(name).replace(/\.(test|host-test|contract|config)?\.?(ts|tsx|mjs)$/, '')
+      const stem = basename(name).replace(/\.(test|host-test|contract|fixture|config)?\.?(ts|tsx|mjs)$/, '')
       return !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(stem) || /\b(utils?|helpers?|common|misc)\b/.test(name)
     })
     expect(wrong.map(({ name }) => name)).toEqual([])

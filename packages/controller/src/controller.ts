@@ -76,7 +76,11 @@ async function build(config: Config, log: Log, stack: AsyncDisposableStack): Pro
   const leases = createLeases(slots)
   const providers = stack.adopt(await openWithDemo(config, log, scope, stack), (opened) => opened.close())
   const secretsOf = (lease: Lease) => machineSecrets((label) => vault.deriveKey(label), lease.id)
-  const metrics = createMetrics({ machines: async () => (await leases.all(store.db)).length, viewers: live.viewers })
+  const metrics = createMetrics({
+    machines: async () => (await leases.all(store.db)).length,
+    viewers: async () =>
+      (await leases.all(store.db)).reduce((sum, { session_id }) => sum + live.viewers(session_id ?? ''), 0),
+  })
   const shared = { store, config, clock, log, images, live, vault, connections, providers, events }
   const sessions = createSessions({
     ...shared,

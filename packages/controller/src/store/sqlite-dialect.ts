@@ -125,12 +125,15 @@ export const sqliteDialect = (database: DatabaseSync): Dialect => ({
   createQueryCompiler: () => new SqliteQueryCompiler(),
 })
 
-/** WAL: readers do not wait for the writer. FULL: what a request was answered survives a power cut. */
+/**
+ * WAL: readers do not wait for the writer. FULL: what a request was answered survives a power cut. secure_delete: the ciphertext
+ * of a deleted credential is overwritten, not left in a free page.
+ */
 export function openSqlite(path: string): DatabaseSync {
   // The wait for another process's lock stops the event loop; only a backup or a person with a shell ever holds one.
   const database = new DatabaseSync(path, { timeout: 250 })
   database.exec(
-    'pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma trusted_schema = off',
+    'pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma trusted_schema = off; pragma secure_delete = on',
   )
   return database
 }
