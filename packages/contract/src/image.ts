@@ -31,6 +31,12 @@ export const imageManifest = z.object({
 })
 export type ImageManifest = z.infer<typeof imageManifest>
 
+export type ImageContent = Pick<ImageManifest, 'kernel' | 'initrd' | 'rootfs' | 'command_line' | 'agent_protocol'>
+
+/** What a machine sees of an image, as one text: the image's id is its SHA-256, see `imageId`. */
+export const imageContentText = ({ kernel, initrd, rootfs, command_line, agent_protocol }: ImageContent): string =>
+  JSON.stringify([kernel.sha256, initrd.sha256, rootfs.sha256, command_line, agent_protocol])
+
 export const image = imageManifest
   .pick({ id: true, suite: true, kernel_version: true, built_at: true, build_seconds: true, boot_test: true })
   .extend({ current: z.boolean(), bytes: z.number().int(), browser_version: z.string().nullable() })

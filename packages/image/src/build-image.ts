@@ -104,7 +104,7 @@ async function build({ options, images, inputs, meter, begin }: Build, scope: Sc
   const rootfs = await writeRootfs(system.root, result, log, scope)
 
   begin('Boot the image once')
-  const test = { directory: join(work, bootTestName), cacheFile: join(options.home, 'cache', 'accelerator.json') }
+  const test = { directory: join(work, bootTestName), cacheFile: join(options.home, 'cache', 'acceleration.json') }
   const vmmBinary = options.vmmBinary ?? 'qemu-system-x86_64'
   const subject = { ...boot, rootfs, commandLine: kernelCommandLine }
   const boot_test = await bootTest(subject, { ...test, vmmBinary }, log, scope)

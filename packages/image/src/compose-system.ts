@@ -1,7 +1,8 @@
-import { access, writeFile } from 'node:fs/promises'
+import { access, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, runCommand, type Scope } from '@anteroom/base'
 import type { BuildLog } from './build-log.ts'
+import type { AgentFile } from './inputs.ts'
 import { recipeDirectory, recipeLines, requiredPrograms, suite } from './recipe.ts'
 import { runTool } from './run-tool.ts'
 
@@ -16,7 +17,7 @@ export interface ComposedSystem {
 
 export interface ComposeOptions {
   readonly directory: string
-  readonly agent: Uint8Array
+  readonly agent: readonly AgentFile[]
   /** Mirror addresses or sources.list lines for mmdebstrap; none: its default, Debian's own with security updates. */
   readonly mirrors: readonly string[]
 }
@@ -29,7 +30,8 @@ export interface ComposeOptions {
 export async function composeSystem(options: ComposeOptions, log: BuildLog, scope: Scope): Promise<ComposedSystem> {
   const { directory } = options
   const root = join(directory, 'root')
-  await writeFile(join(directory, 'agent.mjs'), options.agent)
+  await mkdir(join(directory, 'agent'))
+  for (const { name, content } of options.agent) await writeFile(join(directory, 'agent', name), content)
   const excluded = (await recipeLines('excluded-paths')).map((path) => `--dpkgopt=path-exclude=${path}`)
   await runTool(
     scope,

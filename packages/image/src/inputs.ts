@@ -1,15 +1,20 @@
 import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { AppError } from '@anteroom/base'
 import { build } from 'esbuild'
 import { filesUnder, recipeDirectory } from './recipe.ts'
 
 const checkout = join(import.meta.dirname, '..', '..', '..')
 
+/** Of the bundled guest agent: `agent.mjs`, and what it loads only when it is needed. */
+export interface AgentFile {
+  readonly name: string
+  readonly content: Uint8Array
+}
+
 export interface ImageInputs {
-  /** The guest agent as one file. */
-  readonly agent: Uint8Array
+  readonly agent: readonly AgentFile[]
   /** Digest of the agent, the recipe and this builder. Not of Debian's packages: they are what the mirror has today. */
   readonly sha256: string
 }
@@ -17,7 +22,8 @@ export interface ImageInputs {
 /** @throws AppError image_build_failed when the agent cannot be bundled */
 export async function readInputs(): Promise<ImageInputs> {
   const agent = await bundleAgent()
-  const digest = createHash('sha256').update(agent)
+  const digest = createHash('sha256')
+  for (const { name, content } of agent) digest.update(`${name}\0${content.length}\0`).update(content)
   for (const directory of [recipeDirectory, import.meta.dirname]) {
     for (const name of await filesUnder(directory)) {
       if (name.endsWith('test.ts')) continue
@@ -30,13 +36,19 @@ export async function readInputs(): Promise<ImageInputs> {
   return { agent, sha256: digest.digest('hex') }
 }
 
-async function bundleAgent(): Promise<Uint8Array> {
+async function bundleAgent(): Promise<AgentFile[]> {
   try {
     const { outputFiles } = await build({
       // Paths in the output are relative to this: the same bytes wherever the checkout is.
       absWorkingDir: checkout,
-      entryPoints: ['packages/guest-agent/src/main.ts'],
+      entryPoints: { agent: 'packages/guest-agent/src/main.ts' },
+      outdir: '/',
+      outExtension: { '.js': '.mjs' },
+      chunkNames: 'agent-[hash]',
       bundle: true,
+      // In one file, what is imported only when it is needed would be parsed at each start, and wrapped in a way that keeps
+      // unused modules too.
+      splitting: true,
       write: false,
       platform: 'node',
       // Debian trixie's.
@@ -45,9 +57,7 @@ async function bundleAgent(): Promise<Uint8Array> {
       charset: 'utf8',
       logLevel: 'silent',
     })
-    const [file] = outputFiles
-    if (file) return file.contents
-    throw new Error('esbuild wrote nothing')
+    return outputFiles.map(({ path, contents }) => ({ name: basename(path), content: contents }))
   } catch (error) {
     const detail = `the guest agent could not be bundled: ${error instanceof Error ? error.message : error}`
     throw new AppError('image_build_failed', { detail, cause: error })

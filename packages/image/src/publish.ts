@@ -4,7 +4,7 @@ import { chmod, mkdir, open, readdir, readFile, readlink, rename, rm, stat, syml
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { systemErrorCode } from '@anteroom/base'
-import { type ImageManifest, imageManifest } from '@anteroom/contract'
+import { type ImageContent, type ImageManifest, imageContentText, imageManifest } from '@anteroom/contract'
 
 export interface PublishedImage {
   readonly id: string
@@ -23,14 +23,9 @@ export async function describeFile(path: string): Promise<FileEntry> {
   return { name: basename(path), bytes: (await stat(path)).size, sha256: digest.digest('hex') }
 }
 
-/** Of what a machine sees; the same content is the same image, whenever and however it was built. */
-export function imageIdOf(
-  content: Pick<ImageManifest, 'kernel' | 'initrd' | 'rootfs' | 'command_line' | 'agent_protocol'>,
-): string {
-  const { kernel, initrd, rootfs, command_line, agent_protocol } = content
-  const part = [kernel.sha256, initrd.sha256, rootfs.sha256, command_line, agent_protocol]
-  return `img_${createHash('sha256').update(JSON.stringify(part)).digest('hex').slice(0, 24)}`
-}
+/** The same content is the same image, whenever and however it was built. */
+export const imageIdOf = (content: ImageContent): string =>
+  `img_${createHash('sha256').update(imageContentText(content)).digest('hex').slice(0, 24)}`
 
 /** The current image when there is one and each of its files is what the manifest says. */
 export async function intactCurrent(images: string): Promise<PublishedImage | undefined> {
