@@ -26,8 +26,11 @@ export class Oauth2SignIn implements SignInMethod {
     // Loaded when it is needed: the start of the machine should not wait for it.
     const { beginAuthorization } = await import('./oauth2-authorization.ts')
     const authorization = await beginAuthorization(this.#provider, redirect.redirectUri, this.#proxyPort, scope)
-    await this.#browser.show(authorization.url, scope)
-    waiting()
+    const shown = this.#browser.show(authorization.url, scope).then(waiting)
+    // A provider that needs nothing from the person sends the browser on at once, and that address is answered only when
+    // the exchange is done: waiting for the page first would be waiting for itself.
+    await scope.race(Promise.race([shown, redirect.parameters]))
+    shown.catch((error: unknown) => scope.log.debug({ error }, 'the page was left before it was shown'))
     const parameters = await scope.race(redirect.parameters)
     try {
       const tokens = await authorization.exchange(parameters, scope)

@@ -4,11 +4,13 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
 export interface RfbClient {
-  /** Types characters of Latin-1; `\r` is Return. */
+  /** Types characters of Latin-1; `\r` is Return, `\t` is Tab. */
   type(text: string): void
   click(x: number, y: number): void
   close(): void
 }
+
+const keysyms: Record<string, number> = { '\r': 0xff0d, '\t': 0xff09 }
 
 /** @throws Error when the server refuses the password */
 export async function connectRfb(port: number, password: string): Promise<RfbClient> {
@@ -40,7 +42,7 @@ export async function connectRfb(port: number, password: string): Promise<RfbCli
   }
   return {
     type(text) {
-      for (const character of text) key(character === '\r' ? 0xff0d : (character.codePointAt(0) ?? 0))
+      for (const character of text) key(keysyms[character] ?? character.charCodeAt(0))
     },
     click(x, y) {
       for (const buttons of [0, 1, 0]) {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, request } from 'node:http'
-import { performServerHandshake, type ServerHttp2Session } from 'node:http2'
+import { performServerHandshake } from 'node:http2'
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -119,7 +119,7 @@ export async function startTestMachine(): Promise<TestMachine> {
         waiting.until(() => agent.browser.pages.find(({ url, loading }) => url.startsWith(prefix) && !loading), 50),
       ),
     async close() {
-      link.destroy()
+      link.close()
       await agent.close()
       scope.cancel()
       await rm(home, { recursive: true, force: true })
@@ -128,7 +128,7 @@ export async function startTestMachine(): Promise<TestMachine> {
 }
 
 /** What the controller does: dials the agent, and serves a proxy on the streams. Every name is this host's loopback. */
-async function attachEgress(agentPort: number, secret: string): Promise<ServerHttp2Session> {
+async function attachEgress(agentPort: number, secret: string): Promise<{ close(): void }> {
   const proxy = createServer((incoming, outgoing) => {
     const { port, pathname, search } = new URL(incoming.url ?? '')
     const onward = request({
@@ -153,6 +153,7 @@ async function attachEgress(agentPort: number, secret: string): Promise<ServerHt
     onward.on('error', () => socket.destroy())
     socket.on('error', () => onward.destroy())
   })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
   const dial = request({
     host: '127.0.0.1',
     port: agentPort,
@@ -169,9 +170,17 @@ async function attachEgress(agentPort: number, secret: string): Promise<ServerHt
       session.on('stream', (stream) => {
         stream.on('error', () => {})
         stream.respond({ ':status': 200 })
-        proxy.emit('connection', stream)
+        const onward = connect((proxy.address() as AddressInfo).port, '127.0.0.1')
+        onward.on('error', () => stream.close())
+        stream.pipe(onward).pipe(stream)
       })
-      resolve(session)
+      resolve({
+        close() {
+          session.destroy()
+          proxy.close()
+          proxy.closeAllConnections()
+        },
+      })
     })
   })
 }
