@@ -1,3 +1,4 @@
+import { Link2Off } from 'lucide-react'
 import { lazy, Suspense, useCallback, useEffect, useState } from 'react'
 import { wordsFor } from '../api/api.ts'
 import { loadViewer } from '../live/screen.ts'
@@ -28,8 +29,8 @@ export function ConnectPage({ sessionId }: { sessionId: string }) {
 function Faces({ page, offline, why }: { page: HostedPage; offline: boolean; why: unknown }) {
   const { session, provider } = page
   const face = faceOf(session)
-  const [painted, setPainted] = useState(false)
-  const onPainted = useCallback(() => setPainted(true), [])
+  const [shown, setShown] = useState(false)
+  const onShown = useCallback(() => setShown(true), [])
   const sentence = headline(session, provider)
   useEffect(() => {
     document.title = `${face === 'live' ? `Sign in to ${provider.title}` : sentence} · Anteroom`
@@ -51,10 +52,10 @@ function Faces({ page, offline, why }: { page: HostedPage; offline: boolean; why
       </p>
       {face === 'live' && (
         <Suspense>
-          <LiveView page={page} covered={!painted} onPainted={onPainted} />
+          <LiveView page={page} covered={!shown} onShown={onShown} />
         </Suspense>
       )}
-      {face === 'over' ? <Over page={page} /> : (face !== 'live' || !painted) && <Starting page={page} />}
+      {face === 'over' ? <Over page={page} /> : (face !== 'live' || !shown) && <Starting page={page} />}
       {offline && <Note>{wordsFor(why)} Trying again.</Note>}
     </>
   )
@@ -63,7 +64,7 @@ function Faces({ page, offline, why }: { page: HostedPage; offline: boolean; why
 function Refused({ arrival, why }: { arrival: string | undefined; why: string }) {
   if (arrival === 'used_link')
     return (
-      <Sheet title="This link opens only once">
+      <Sheet title="This link opens only once" lead={<Link2Off size={44} strokeWidth={1.6} aria-hidden />}>
         <p>
           It was opened before, in another browser or by somebody else, or it is not complete. That is how it is meant
           to be: nobody who finds the link later can use it.
@@ -73,7 +74,7 @@ function Refused({ arrival, why }: { arrival: string | undefined; why: string })
     )
   if (arrival === 'no_link')
     return (
-      <Sheet title="Open this page with your link">
+      <Sheet title="Open this page with your link" lead={<Link2Off size={44} strokeWidth={1.6} aria-hidden />}>
         <p>
           This sign-in belongs to the browser that opened its link first. Open the link you were given, or ask for a new
           one where you got it.

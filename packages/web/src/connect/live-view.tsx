@@ -16,13 +16,13 @@ import { useVisibleHeight } from './use-visible-height.ts'
 
 interface LiveViewProps {
   readonly page: HostedPage
-  /** Still behind the timeline, because nothing was painted yet. */
+  /** Still behind the timeline, because there is nothing to see yet. */
   readonly covered: boolean
-  onPainted(): void
+  onShown(): void
 }
 
 /** The machine's screen, as large as the window, under a slim bar. */
-export function LiveView({ page: { session, provider, skewMs }, covered, onPainted }: LiveViewProps) {
+export function LiveView({ page: { session, provider, skewMs }, covered, onShown }: LiveViewProps) {
   const target = useRef<HTMLDivElement>(null)
   const cancelButton = useRef<HTMLButtonElement>(null)
   const keys = useRef<HTMLTextAreaElement>(null)
@@ -33,8 +33,9 @@ export function LiveView({ page: { session, provider, skewMs }, covered, onPaint
   useVisibleHeight()
 
   useEffect(() => {
-    if (screen) onPainted()
-  }, [screen, onPainted])
+    // Stopped for good, the reason and the button are what there is to show.
+    if (screen || live.phase === 'stopped') onShown()
+  }, [screen, live.phase, onShown])
   useEffect(() => {
     if (screen && !covered && asking === undefined) screen.focus()
   }, [screen, covered, asking])
@@ -65,10 +66,10 @@ export function LiveView({ page: { session, provider, skewMs }, covered, onPaint
           <h1>{provider.title}</h1>
           <p>Private computer, destroyed afterwards</p>
         </div>
-        <Remaining until={Date.parse(session.expires_at)} skewMs={skewMs} />
         <div className={styles.tools}>
-          <Button look="bare" onClick={() => void paste()} disabled={!screen} aria-label="Paste" title="Paste">
-            <ClipboardPaste size={20} aria-hidden />
+          <Remaining until={Date.parse(session.expires_at)} skewMs={skewMs} />
+          <Button look="bare" onClick={() => void paste()} disabled={!screen} title="Paste">
+            <ClipboardPaste size={20} aria-hidden /> <span>Paste</span>
           </Button>
           <Button
             look="bare"
@@ -76,14 +77,12 @@ export function LiveView({ page: { session, provider, skewMs }, covered, onPaint
             onPointerDown={(event) => event.preventDefault()}
             onClick={() => toggleFocus(keys.current)}
             disabled={!screen}
-            aria-label="Keyboard"
-            title="Keyboard"
             data-touch-only
           >
-            <Keyboard size={22} aria-hidden />
+            <Keyboard size={20} aria-hidden /> <span>Keyboard</span>
           </Button>
           {provider.kind === 'website' && (
-            <Button look="primary" onClick={signedIn}>
+            <Button look="primary" onClick={signedIn} data-last>
               I am signed in
             </Button>
           )}

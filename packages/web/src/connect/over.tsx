@@ -67,7 +67,7 @@ const NotKept = ({ session }: { session: Session }) => (
 
 function Gone({ session }: { session: Session }) {
   const ms = teardownMs(session)
-  const nothing = session.outcome === 'completed' ? 'Your password was never kept.' : 'Nothing was kept.'
+  const nothing = session.outcome === 'completed' ? 'Your password was not kept.' : 'Nothing was kept.'
   if (session.browser_vm_id === null) return <p className={styles.quiet}>{nothing}</p>
   return (
     <p className={styles.quiet}>

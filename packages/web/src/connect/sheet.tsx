@@ -16,7 +16,7 @@ export function Sheet({ title, lead, children }: { title: string; lead?: ReactNo
         {children}
       </main>
       <footer className={styles.footer}>
-        Every sign-in gets its own computer, which is destroyed afterwards. <Licences />
+        <Licences />
       </footer>
     </div>
   )

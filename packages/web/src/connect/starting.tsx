@@ -14,9 +14,9 @@ export function Starting({ page: { session, provider, skewMs } }: { page: Hosted
   const cancel = useMutation({ mutationFn: () => post(`/v1/sessions/${session.id}/cancel`) })
   return (
     <div className={styles.cover}>
-      <Sheet title={finishing ? 'Finishing' : `Connect ${provider.title}`}>
+      <Sheet title={finishing ? finishingTitle(session) : `Connect ${provider.title}`}>
         {finishing ? (
-          <p className={styles.lead}>{finishingWords(session.status, session.outcome)}</p>
+          <p className={styles.lead}>{finishingWords(session)}</p>
         ) : (
           <dl className={styles.facts}>
             <Fact icon={<UserRound size={18} aria-hidden />} name="For">
@@ -44,8 +44,8 @@ export function Starting({ page: { session, provider, skewMs } }: { page: Hosted
         {!finishing && (
           <div className={styles.actions}>
             <p className={styles.promise}>
-              You will see a browser on a computer that exists only for this sign-in. What you type goes there and
-              nowhere else.
+              You will see a browser on a computer that exists only for this sign-in. It is destroyed as soon as you are
+              done.
             </p>
             <Button disabled={cancel.isPending || cancel.isSuccess} onClick={() => cancel.mutate()}>
               Cancel
@@ -58,7 +58,10 @@ export function Starting({ page: { session, provider, skewMs } }: { page: Hosted
   )
 }
 
-const finishingWords = (status: string, outcome: string | null): string => {
+const finishingTitle = ({ status, outcome }: HostedPage['session']): string =>
+  status === 'capturing' || outcome === 'completed' ? 'Almost done' : 'Ending this sign-in'
+
+const finishingWords = ({ status, outcome }: HostedPage['session']): string => {
   if (status === 'capturing') return 'You are signed in. Taking only what was announced…'
   if (outcome === 'completed') return 'It is safe in the vault. Now the computer is destroyed.'
   return 'The computer is being destroyed.'

@@ -43,6 +43,7 @@ export function useHostedPage(sessionId: string) {
     queryFn: () => enter(sessionId),
     staleTime: Number.POSITIVE_INFINITY,
     retry: (_count, error) => !isRefusal(error),
+    retryDelay: pollFastMs,
   })
   const [streaming, setStreaming] = useState(false)
   const page = useQuery<HostedPage>({
@@ -57,6 +58,7 @@ export function useHostedPage(sessionId: string) {
       }
     },
     retry: (_count, error) => !isRefusal(error),
+    retryDelay: pollFastMs,
     refetchInterval: ({ state }) => {
       if (state.data?.session.status === 'ended' || isRefusal(state.error)) return false
       return streaming ? pollSlowMs : pollFastMs
@@ -75,7 +77,11 @@ function useEvents(sessionId: string, following: boolean, setStreaming: (open: b
     const source = new EventSource(`/v1/sessions/${sessionId}/events`)
     const refetch = debounce(() => void client.invalidateQueries({ queryKey: ['page', sessionId] }), settleMs)
     source.addEventListener('session', refetch.call)
-    source.addEventListener('open', () => setStreaming(true))
+    source.addEventListener('open', () => {
+      setStreaming(true)
+      // What happened while the stream was cut.
+      refetch.call()
+    })
     source.addEventListener('error', () => setStreaming(false))
     return () => {
       refetch.cancel()

@@ -75,7 +75,7 @@ function ConnectForm({ provider, onClose }: { provider: ProviderSummary; onClose
         A private computer starts; its screen opens in a new tab.
       </Dialog.Description>
       <label className={field.label}>
-        Subject: whose account this is, in your own words
+        Subject (whose account this is)
         <input className={field.input} name="subject" defaultValue="me" required maxLength={200} autoComplete="off" />
       </label>
       {error && (

@@ -1,6 +1,8 @@
 import { useQuery } from '@tanstack/react-query'
 import { ApiProblem, post, wordsFor } from '../api/api.ts'
 import { Sheet } from '../connect/sheet.tsx'
+import { Button } from '../design/button.tsx'
+import styles from './dashboard.module.css'
 
 /** Where the link of `npm start` leads: trades its token for a cookie and goes on to the dashboard. */
 export function SignIn() {
@@ -25,9 +27,7 @@ export function SignIn() {
     <Sheet title="Signing you in">
       <p role="alert">{wordsFor(error)}</p>
       <div>
-        <button type="button" onClick={() => void refetch()}>
-          Try again
-        </button>
+        <Button onClick={() => void refetch()}>Try again</Button>
       </div>
     </Sheet>
   )
@@ -41,7 +41,7 @@ export const NeedsSignIn = ({ used = false }: { used?: boolean }) => (
         : 'The dashboard is for the person who runs this service.'}{' '}
       For a new link, run this again in the directory of the checkout, and open the address that it prints:
     </p>
-    <pre>
+    <pre className={styles.command}>
       <code>npm start</code>
     </pre>
   </Sheet>

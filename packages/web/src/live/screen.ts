@@ -15,10 +15,10 @@ export interface Screen {
 }
 
 /** Fetches noVNC, which only the live view needs; called early, it loads while the machine starts. */
-export const loadViewer = () => import('@novnc/novnc')
+export const loadViewer = () => import('./fitting-rfb.ts')
 
 export async function openScreen(target: HTMLElement, url: string): Promise<Screen> {
-  const { default: RFB } = await loadViewer()
+  const { FittingRfb } = await loadViewer()
   const socket = new WebSocket(url, ['binary'])
   const over = new AbortController()
   // noVNC tells nobody the close code, so the socket is ours.
@@ -28,10 +28,7 @@ export async function openScreen(target: HTMLElement, url: string): Promise<Scre
       resolve({ code })
     }),
   )
-  const rfb = new RFB(target, socket, { shared: true })
-  rfb.scaleViewport = false
-  rfb.resizeSession = true
-  rfb.background = 'transparent'
+  const rfb = new FittingRfb(target, socket)
 
   const press = (keysym: number, code: string | null = null): void => {
     rfb.sendKey(keysym, code, true)

@@ -1,6 +1,7 @@
-/** A measured duration: `0.4 s`, `12 s`, `1 min 05 s`, `2 h 03 min`. */
+/** A measured duration: `< 0.1 s`, `0.4 s`, `12 s`, `1 min 05 s`, `2 h 03 min`. */
 export function formatDuration(ms: number): string {
   const seconds = Math.max(0, ms) / 1000
+  if (seconds < 0.05) return '< 0.1 s'
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`
   if (seconds < 59.5) return `${Math.round(seconds)} s`
   return formatLong(Math.round(seconds))

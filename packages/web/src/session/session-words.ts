@@ -41,7 +41,7 @@ export function outcomeTitle(session: Session, provider: Pick<ProviderSummary, '
     case 'completed':
       return `${provider.title} is connected`
     case 'expired':
-      return 'The time for this sign-in is over'
+      return 'Time is up'
     case 'cancelled':
       return 'This sign-in was cancelled'
     case 'failed':
@@ -55,8 +55,8 @@ export function outcomeTitle(session: Session, provider: Pick<ProviderSummary, '
 /** What the account owner can do after a session that did not complete. */
 export function advice(session: Session): string {
   if (session.failure && !errorDefinitions[session.failure.code].retryable)
-    return 'Trying again will not help yet. Give the code below to whoever runs this service.'
-  return 'You can try again: go back to where you came from and start a new sign-in.'
+    return 'Trying again will not help yet. Give the code at the end of this page to whoever runs this service.'
+  return 'Go back to where you came from and connect once more.'
 }
 
 /** How long the machine took to go, once it is gone. */

@@ -1,0 +1,193 @@
+import { readFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { extname, join } from 'node:path'
+import {
+  type Connection,
+  type ErrorCode,
+  errorDefinitions,
+  type Image,
+  type Machine,
+  type ProviderSummary,
+  type Session,
+} from '@anteroom/contract'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { sampleProvider, sampleSession } from './sample.ts'
+
+/** The policy that the controller sends. */
+const contentSecurityPolicy =
+  "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; style-src 'self'; script-src 'self'"
+
+const mediaTypes: Record<string, string> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.txt': 'text/plain',
+}
+
+/** The controller as the pages see it: built files, the API of one session, and whatever the test makes of them. */
+export class ApiDouble {
+  session: Session = sampleSession()
+  provider: ProviderSummary = sampleProvider
+  operator: {
+    providers: ProviderSummary[]
+    problems: { file: string; line: number; field: string; message: string }[]
+    sessions: Session[]
+    connections: Connection[]
+    machines: Machine[]
+    images: Image[]
+  } = { providers: [], problems: [], sessions: [], connections: [], machines: [], images: [] }
+  /** Requests that changed something: `POST /v1/…`. */
+  readonly changes: string[] = []
+  readonly #server = createServer((request, response) => {
+    this.#answer(request, response).catch((error: unknown) => response.destroy(error as Error))
+  })
+  readonly #sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'binary' })
+  readonly #streams = new Set<ServerResponse>()
+  readonly #root: string
+  #secret: string | undefined = 'once'
+
+  private constructor(root: string, onLive: (socket: WebSocket) => void) {
+    this.#root = root
+    this.#server.on('upgrade', (request, socket, head) => {
+      this.#sockets.handleUpgrade(request, socket, head, onLive)
+    })
+  }
+
+  static async start(root: string, onLive: (socket: WebSocket) => void): Promise<ApiDouble> {
+    const double = new ApiDouble(root, onLive)
+    await new Promise<void>((resolve) => double.#server.listen(0, '127.0.0.1', resolve))
+    return double
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  get hostedUrl(): string {
+    return `${this.url}/connect/${this.session.id}#entry=once`
+  }
+
+  /** The session moves on, and everybody who follows it hears of it. */
+  become(session: Session): void {
+    this.session = session
+    const event = { seq: 1, session_id: session.id, type: 'status', at: new Date().toISOString(), data: {} }
+    for (const stream of this.#streams) stream.write(`id: 1\nevent: session\ndata: ${JSON.stringify(event)}\n\n`)
+  }
+
+  /** Cuts every live view with this close code. */
+  cut(code: number): void {
+    for (const socket of this.#sockets.clients) socket.close(code)
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets.clients) socket.terminate()
+    this.#server.closeAllConnections()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname } = new URL(request.url ?? '/', this.url)
+    const call = `${request.method} ${pathname.replace(this.session.id, 'SESSION')}`
+    if (call === 'GET /v1/sessions/SESSION/events') {
+      this.#streams.add(response)
+      response.on('close', () => this.#streams.delete(response))
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('retry: 1000\n\n')
+      return
+    }
+    const reply = pathname.startsWith('/v1/') ? await this.#reply(call, request) : await this.#file(pathname)
+    response.writeHead(reply.status, reply.headers).end(reply.body)
+  }
+
+  async #reply(call: string, request: IncomingMessage): Promise<Reply> {
+    if (request.method !== 'GET') {
+      this.changes.push(call)
+      if (request.headers['x-anteroom-request'] !== '1') return problem('origin_refused')
+    }
+    const body = request.method === 'POST' ? await jsonOf(request) : {}
+    if (call === 'POST /v1/sessions/SESSION/entry') return this.#enter(body)
+    if (call === 'POST /v1/operator/sign-in')
+      return body.token === 'once' ? cookie('operator=1; HttpOnly; Path=/') : problem('entry_invalid')
+    const cookies = request.headers.cookie ?? ''
+    const isVisitor = call.includes('/SESSION/') && cookies.includes('visit=')
+    if (!isVisitor && !cookies.includes('operator=')) return problem('unauthenticated')
+    return this.#resource(call)
+  }
+
+  #enter({ secret }: Record<string, unknown>): Reply {
+    if (secret !== this.#secret) return problem('entry_invalid')
+    this.#secret = undefined
+    return cookie(`visit=1; HttpOnly; Path=/v1/sessions/${this.session.id}`)
+  }
+
+  #resource(call: string): Reply {
+    const { operator, session, provider } = this
+    const server_time = new Date().toISOString()
+    switch (call) {
+      case 'GET /v1/sessions/SESSION/page':
+        return json({ session, provider, server_time })
+      case 'POST /v1/sessions/SESSION/tickets': {
+        const url = `${this.url.replace('http', 'ws')}/v1/sessions/${session.id}/live?ticket=t`
+        return json({ ticket: 't', url, access: 'control', expires_at: server_time })
+      }
+      case 'POST /v1/sessions/SESSION/capture':
+      case 'POST /v1/sessions/SESSION/cancel':
+        return json(session)
+      case 'POST /v1/sessions':
+        return json({ ...session, hosted_url: this.hostedUrl })
+      case 'GET /v1/providers':
+        return json({ items: operator.providers, problems: operator.problems })
+      case 'GET /v1/sessions':
+        return json({ items: operator.sessions, next_cursor: null })
+      case 'GET /v1/connections':
+        return json({ items: operator.connections, next_cursor: null })
+      case 'GET /v1/machines':
+        return json({ items: operator.machines })
+      case 'GET /v1/images':
+        return json({ items: operator.images })
+    }
+    if (!call.startsWith('DELETE /v1/connections/')) return problem('not_found')
+    operator.connections = operator.connections.filter(({ id }) => !call.endsWith(id))
+    return { status: 204, headers: {} }
+  }
+
+  async #file(pathname: string): Promise<Reply> {
+    const name = fileOf(pathname)
+    const body = await readFile(join(this.#root, name)).catch(() => undefined)
+    const type = mediaTypes[extname(name)] ?? 'application/octet-stream'
+    const headers = { 'content-type': type, 'content-security-policy': contentSecurityPolicy }
+    return body ? { status: 200, headers, body } : problem('not_found')
+  }
+}
+
+function fileOf(pathname: string): string {
+  if (pathname.startsWith('/connect/')) return 'connect.html'
+  return pathname === '/' || pathname === '/sign-in' ? 'index.html' : pathname
+}
+
+interface Reply {
+  readonly status: number
+  readonly headers: Record<string, string>
+  readonly body?: string | Buffer
+}
+
+const json = (body: unknown): Reply => ({
+  status: 200,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(body),
+})
+
+const cookie = (value: string): Reply => ({ status: 204, headers: { 'set-cookie': value } })
+
+function problem(code: ErrorCode): Reply {
+  const { status, title, hint } = errorDefinitions[code]
+  const body = { type: `/errors#${code}`, status, title, code, hint, request_id: 'req' }
+  return { ...json(body), status, headers: { 'content-type': 'application/problem+json' } }
+}
+
+async function jsonOf(request: IncomingMessage): Promise<Record<string, unknown>> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  return JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>
+}

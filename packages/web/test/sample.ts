@@ -1,0 +1,142 @@
+import type { Connection, Image, Machine, ProviderSummary, Session, StageName } from '@anteroom/contract'
+
+const id = (prefix: string, letter: string): string => `${prefix}_${letter.repeat(24)}`
+const agoMs = (ms: number): string => new Date(Date.now() - ms).toISOString()
+
+export const sampleProvider: ProviderSummary = {
+  name: 'demo',
+  title: 'Demo identity',
+  kind: 'oauth2',
+  opens: 'http://idp.demo.test:4455',
+  captures: ['Tokens for: openid, profile, offline_access'],
+  demo: true,
+}
+
+export const sampleSite: ProviderSummary = {
+  name: 'demo-site',
+  title: 'Demo workbench',
+  kind: 'website',
+  opens: 'http://site.demo.test:4456/login',
+  captures: ['Cookies of site.demo.test', 'Stored data of http://site.demo.test:4456'],
+  demo: true,
+}
+
+/** Stages with their durations; one without runs. */
+export function stages(...steps: (readonly [StageName, number?])[]): Session['stages'] {
+  let startedMs = Date.now() - steps.reduce((sum, [, ms]) => sum + (ms ?? 4000), 0)
+  return steps.map(([name, ms]) => {
+    const started_at = new Date(startedMs).toISOString()
+    startedMs += ms ?? 0
+    return { name, started_at, duration_ms: ms ?? null }
+  })
+}
+
+export const untilOpen = [
+  ['queue', 12],
+  ['network', 180],
+  ['machine', 420],
+  ['boot', 14_300],
+  ['claim', 90],
+  ['screen', 1900],
+  ['open', 2600],
+] as const
+
+export const sampleSession = (change: Partial<Session> = {}): Session => ({
+  id: id('ses', 'a'),
+  provider: sampleProvider.name,
+  subject: 'ada@example.com',
+  status: 'queued',
+  outcome: null,
+  browser_vm_id: null,
+  vm_ip: null,
+  vnc_url: null,
+  image_id: `img_${'0123456789ab'.repeat(2)}`,
+  stages: stages(['queue']),
+  failure: null,
+  captured: null,
+  connection_id: null,
+  return_url: null,
+  created_at: agoMs(20_000),
+  expires_at: agoMs(-580_000),
+  ended_at: null,
+  ...change,
+})
+
+const vm = { browser_vm_id: id('vm', 'b'), vm_ip: '10.87.0.6', vnc_url: 'vnc://10.87.0.6:5900' }
+
+export const ready = (change: Partial<Session> = {}): Session =>
+  sampleSession({ ...vm, status: 'ready', stages: stages(...untilOpen, ['sign_in']), ...change })
+
+export const completed = (change: Partial<Session> = {}): Session =>
+  sampleSession({
+    ...vm,
+    status: 'ended',
+    outcome: 'completed',
+    stages: stages(...untilOpen, ['sign_in', 41_200], ['capture', 640], ['store', 30], ['teardown', 810]),
+    captured: {
+      kind: 'oauth2',
+      tokens: ['access_token', 'refresh_token', 'id_token'],
+      scopes: ['openid', 'profile', 'offline_access'],
+      cookies: 0,
+      origins: [],
+      local_storage: 0,
+      session_storage: 0,
+      indexed_db: 0,
+    },
+    connection_id: id('con', 'c'),
+    ended_at: agoMs(1000),
+    created_at: agoMs(65_000),
+    ...change,
+  })
+
+export const failed = (change: Partial<Session> = {}): Session =>
+  sampleSession({
+    ...vm,
+    status: 'ended',
+    outcome: 'failed',
+    stages: stages(['queue', 12], ['network', 180], ['machine', 420], ['boot', 2100], ['teardown', 300]),
+    failure: {
+      code: 'vmm_exited',
+      stage: 'boot',
+      message: 'The sign-in computer stopped unexpectedly. Please start again.',
+      hint: 'The last lines of the monitor and the console are in the evidence of the session.',
+      detail: 'qemu-system-x86_64 ended with signal SIGKILL 2.1 s after its start.',
+    },
+    ended_at: agoMs(120_000),
+    created_at: agoMs(123_000),
+    ...change,
+  })
+
+export const sampleConnection: Connection = {
+  id: id('con', 'c'),
+  provider: 'demo',
+  subject: 'ada@example.com',
+  status: 'authenticated',
+  version: 2,
+  captured: completed().captured,
+  last_session_id: id('ses', 'a'),
+  created_at: agoMs(9_000_000),
+  updated_at: agoMs(400_000),
+}
+
+export const sampleMachine: Machine = {
+  id: vm.browser_vm_id,
+  session_id: id('ses', 'd'),
+  image_id: `img_${'0123456789ab'.repeat(2)}`,
+  vm_ip: vm.vm_ip,
+  slot_kind: 'tap',
+  accelerator: 'tcg',
+  created_at: agoMs(50_000),
+}
+
+export const sampleImage: Image = {
+  id: sampleMachine.image_id,
+  suite: 'trixie',
+  kernel_version: '6.12.48',
+  built_at: agoMs(90_000_000),
+  build_seconds: 131,
+  boot_test: { accelerator: 'tcg', hello_ms: 12_400, painted_ms: 16_800 },
+  current: true,
+  bytes: 1_130_000_000,
+  browser_version: '142.0.7444.59',
+}
