@@ -112,7 +112,10 @@ test('one session a machine', async () => {
     .then(() => 'opened')
     .catch((error: Error) => error.message)
   expect(other).toContain('another session')
-  const malformed = await machine.call('POST', '/v1/open', { session_id: newId('session'), provider: { kind: 'oauth2' } })
+  const malformed = await machine.call('POST', '/v1/open', {
+    session_id: newId('session'),
+    provider: { kind: 'oauth2' },
+  })
   expect([malformed.status, await malformed.json()]).toMatchObject([400, { code: 'invalid_request' }])
 })
 

@@ -3,6 +3,7 @@ import { type CredentialValue, errorDefinitions, type Oauth2Provider } from '@an
 import type { Browser } from '../browser/browser.ts'
 import type { Capture } from '../capture/website-capture.ts'
 import { type LoopbackRedirect, listenForRedirect } from './loopback-redirect.ts'
+import { beginAuthorization } from './oauth2-authorization.ts'
 import type { SignInMethod } from './sign-in-method.ts'
 
 type Tokens = Extract<CredentialValue, { kind: 'oauth2' }>
@@ -23,8 +24,6 @@ export class Oauth2SignIn implements SignInMethod {
   async untilSignedIn(waiting: () => void, scope: Scope): Promise<void> {
     const redirect = await listenForRedirect(scope)
     this.#redirect = redirect
-    // Loaded when it is needed: the start of the machine should not wait for it.
-    const { beginAuthorization } = await import('./oauth2-authorization.ts')
     const authorization = await beginAuthorization(this.#provider, redirect.redirectUri, this.#proxyPort, scope)
     const shown = this.#browser.show(authorization.url, scope).then(waiting)
     // A provider that needs nothing from the person sends the browser on at once, and that address is answered only when
