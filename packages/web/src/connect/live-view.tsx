@@ -28,6 +28,7 @@ export function LiveView({ page: { session, provider, skewMs }, covered, onShown
   const keys = useRef<HTMLTextAreaElement>(null)
   const { live, retry } = useLiveScreen(session.id, target)
   const screen = live.phase === 'connected' ? live.screen : undefined
+  const why = 'why' in live ? live.why : undefined
   const [asking, setAsking] = useState<'cancel' | 'paste'>()
   const [trouble, setTrouble] = useState<string>()
   useVisibleHeight()
@@ -103,10 +104,10 @@ export function LiveView({ page: { session, provider, skewMs }, covered, onShown
           aria-label={`Screen of the private computer: ${provider.title}. F6 leaves it.`}
         />
         {screen && <SoftKeyboard field={keys} screen={screen} />}
-        {'why' in live && !covered && <CutNotice why={live.why} waiting={live.phase === 'waiting'} onRetry={retry} />}
+        {why && !covered && <CutNotice why={why} waiting={live.phase !== 'stopped'} onRetry={retry} />}
       </div>
       {trouble && <Note>{trouble}</Note>}
-      {'why' in live && covered && <Note>{live.why} Trying again.</Note>}
+      {why && covered && <Note>{why} Trying again.</Note>}
       <PasteDialog
         open={asking === 'paste'}
         onClose={() => setAsking(undefined)}

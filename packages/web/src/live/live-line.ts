@@ -5,7 +5,8 @@ import { backoffMs, closeWords } from './close-words.ts'
 import { openScreen, type Screen } from './screen.ts'
 
 export type LiveState =
-  | { readonly phase: 'connecting' }
+  /** `why`: what cut it before, told until the picture is back. */
+  | { readonly phase: 'connecting'; readonly why?: string }
   | { readonly phase: 'connected'; readonly screen: Screen }
   /** Cut; `waiting` connects again by itself, `stopped` waits for the person. */
   | { readonly phase: 'waiting' | 'stopped'; readonly why: string }
@@ -43,12 +44,14 @@ const untilAsked = 24 * 3600 * 1000
 
 async function run(options: LiveOptions, pause: (ms: number) => Promise<void>, signal: AbortSignal): Promise<void> {
   let attempt = 0
+  let cut: { why?: string } = {}
   while (!signal.aborted) {
-    options.onState({ phase: 'connecting' })
+    options.onState({ phase: 'connecting', ...cut })
     const end = await connectOnce(options, signal).catch(refusal)
     if (signal.aborted) return
     attempt = end.seen ? 1 : attempt + 1
     options.onCut()
+    cut = { why: end.why }
     options.onState({ phase: end.reconnect ? 'waiting' : 'stopped', why: end.why })
     await pause(end.reconnect ? backoffMs(attempt, Math.random()) : untilAsked)
   }
