@@ -10,7 +10,7 @@ export interface TinyGuest {
 
 /** In the order in which they need each other. */
 const modules = [
-  ...['virtio', 'virtio_ring', 'virtio_pci_modern_dev', 'virtio_pci_legacy_dev', 'virtio_pci'],
+  ...['virtio_ring', 'virtio', 'virtio_pci_modern_dev', 'virtio_pci_legacy_dev', 'virtio_pci'],
   ...['failover', 'net_failover', 'virtio_net', 'virtio_blk'],
 ]
 
@@ -36,8 +36,7 @@ echo "guest: serving"
 while true; do sleep 3600; done
 `
 const cgi = `#!/bin/sh
-echo "Content-Type: text/plain"
-echo
+printf 'Content-Type: text/plain\\r\\n\\r\\n'
 $(httpd -d "$QUERY_STRING") 2>&1
 echo "status $?"
 `

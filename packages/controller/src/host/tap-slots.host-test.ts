@@ -45,6 +45,18 @@ describe('tap slots', () => {
     await slots().remove(slot, scope)
   })
 
+  test('its rules let pass what the host opens to the guest, and its answers', async () => {
+    await slots().prepare(slots().at(0), scope)
+    const rules = await ip('netns', 'exec', tapNames(tag, 0).namespace, 'nft', '-s', 'list', 'ruleset')
+    for (const hook of ['input', 'forward', 'output'])
+      expect(rules).toContain(`type filter hook ${hook} priority filter; policy drop;`)
+    const accepted = rules.split('\n').filter((line) => line.endsWith(' accept'))
+    expect(accepted.map((line) => line.trim())).toEqual([
+      'iifname "up0" oifname "tap0" ip saddr 10.214.0.1 ip daddr 172.16.0.2 tcp dport { 5900, 7000 } ct state established,new counter name "asked" accept',
+      'iifname "tap0" oifname "up0" ip saddr 172.16.0.2 ct state established ct direction reply accept',
+    ])
+  })
+
   test.each([
     ['its namespace only', (name: string) => ip('netns', 'add', name)],
     ['its link only', (name: string) => ip('link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}p`)],
