@@ -117,7 +117,9 @@ function validateAnswer(
   // RFC 9207: nothing to compare it with where the definition names no issuer.
   if (provider.issuer === undefined) parameters.delete('iss')
   try {
-    return oauth.validateAuthResponse(server, client, parameters, state)
+    const validated = oauth.validateAuthResponse(server, client, parameters, state)
+    if (!validated.has('code')) throw new Error('the redirect carried neither a code nor an error')
+    return validated
   } catch (error) {
     const denied = error instanceof oauth.AuthorizationResponseError && error.error === 'access_denied'
     throw new AppError(denied ? 'consent_denied' : 'oauth_error', { detail: describe(error), cause: error })
