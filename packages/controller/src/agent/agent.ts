@@ -1,6 +1,21 @@
+import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import type { Scope } from '@anteroom/base'
-import type { AgentCaptured, AgentClaim, AgentHello, AgentOpen, AgentStatus } from '@anteroom/contract'
+import { AppError, type Log, type Scope } from '@anteroom/base'
+import {
+  type AgentCaptured,
+  type AgentClaim,
+  type AgentHello,
+  type AgentOpen,
+  type AgentStatus,
+  agentCaptured,
+  agentHello,
+  agentProtocol,
+  agentStatus,
+  maxSealedBytes,
+} from '@anteroom/contract'
+import { z } from 'zod'
+import { type AgentCall, errorOf, parseJson, plainText, withTrustedFailure } from './agent-errors.ts'
+import { type AgentRequest, type AgentResponse, askAgent, UnusableAnswer, upgradeToEgress } from './agent-request.ts'
 
 /** The controller's half of the guest link to one machine. Stateless: made from an address and a secret at any time. */
 export interface AgentLink {
@@ -8,16 +23,18 @@ export interface AgentLink {
   hello(scope: Scope): Promise<AgentHello | undefined>
   /** Idempotent for the same machine. @throws AppError agent_unreachable; forbidden when it was claimed by somebody else */
   claim(claim: Pick<AgentClaim, 'machine_id'>, scope: Scope): Promise<void>
+  /** @throws AppError agent_unreachable; forbidden when the machine serves another session */
   open(open: AgentOpen, scope: Scope): Promise<void>
-  /** Long poll, see AgentStatus. */
+  /** Long poll, see AgentStatus. @throws AppError agent_unreachable, agent_incompatible */
   status(after: number, waitMs: number, scope: Scope): Promise<AgentStatus>
+  /** @throws AppError agent_unreachable, session_not_ready */
   signedIn(scope: Scope): Promise<void>
-  /** @throws AppError capture_invalid, agent_unreachable */
+  /** @throws AppError capture_invalid, agent_unreachable, session_not_ready, browser_crashed, display_lost */
   capture(scope: Scope): Promise<AgentCaptured>
   wipe(scope: Scope): Promise<void>
   /** Tail of the agent's log, at most 64 KiB; '' when it does not answer. */
   log(scope: Scope): Promise<string>
-  /** The raw connection after `101 anteroom-egress`; the guest is the HTTP/2 client on it. */
+  /** The raw connection after `101 anteroom-egress`; the guest is the HTTP/2 client on it. @throws AppError agent_unreachable */
   egress(scope: Scope): Promise<Duplex>
 }
 
@@ -28,3 +45,139 @@ export interface MachineSecrets {
   /** VncAuth password, eight characters. */
   readonly rfb: string
 }
+
+/** The same for the same vault key and machine, so that a restarted controller reaches the machines that live. */
+export const machineSecrets = (deriveKey: (label: string) => Buffer, machineId: string): MachineSecrets => ({
+  agent: deriveKey(`agent link of ${machineId}`).toString('base64url'),
+  // 48 bits; VncAuth takes no more than eight characters (RFC 6143 section 7.2.2).
+  rfb: deriveKey(`RFB password of ${machineId}`).toString('base64url').slice(0, 8),
+})
+
+export interface AgentLinkParts {
+  readonly ip: string
+  readonly secrets: MachineSecrets
+  readonly log: Log
+}
+
+const shortBytes = 64 * 1024
+/** While it boots, a machine may take a connection and never answer on it (QEMU's forwards do). */
+const helloDeadlineMs = 3_000
+/** A guest under emulation on a loaded host. */
+const callDeadlineMs = 30_000
+/** Reading a site's storage means visiting each of its origins. */
+const captureDeadlineMs = 120_000
+
+type Ask = Pick<AgentRequest, 'method' | 'path' | 'body'> & {
+  readonly deadlineMs?: number
+  readonly maxBytes?: number
+  readonly bearer?: false
+  readonly whenLonger?: AgentRequest['whenLonger']
+}
+
+export function createAgentLink({ ip, secrets, log }: AgentLinkParts): AgentLink {
+  const ask = (asked: Ask, scope: Scope): Promise<AgentResponse> =>
+    scope.run({ name: `agent ${asked.path}`, deadlineMs: asked.deadlineMs ?? callDeadlineMs }, (inner) => {
+      const { maxBytes = shortBytes, whenLonger = 'fail', bearer, ...rest } = asked
+      return askAgent({ ip, maxBytes, whenLonger, ...rest, ...(bearer !== false && { bearer: secrets.agent }) }, inner)
+    })
+
+  /** An answer with `expected`, or an error of the closed list. */
+  const succeed = async (call: AgentCall, expected: number, asked: Ask, scope: Scope): Promise<Buffer> => {
+    const response = await ask(asked, scope).catch((error: unknown) => {
+      // The caller's own deadline is the caller's to explain.
+      scope.throwIfOver()
+      log.debug({ ip, call, error }, 'the agent gave no usable answer')
+      if (error instanceof UnusableAnswer) throw unusable(call, error.message, error)
+      throw new AppError('agent_unreachable', { detail: `${call}: ${describe(error)}`, cause: error })
+    })
+    if (response.status === expected) return response.body
+    throw errorOf(call, response)
+  }
+
+  return {
+    hello: (scope) => hello(ask, scope),
+    async claim({ machine_id }, scope) {
+      const claim: AgentClaim = {
+        machine_id,
+        secret: secrets.agent,
+        rfb_password: secrets.rfb,
+        now_ms: scope.clock.now(),
+        entropy: randomBytes(64).toString('base64url'),
+      }
+      await succeed('claim', 204, { method: 'POST', path: '/v1/claim', body: claim, bearer: false }, scope)
+    },
+    async open(open, scope) {
+      await succeed('open', 202, { method: 'POST', path: '/v1/open', body: open }, scope)
+    },
+    async status(after, waitMs, scope) {
+      const path = `/v1/status?after=${after}&wait_ms=${waitMs}`
+      const body = await succeed('status', 200, { method: 'GET', path, deadlineMs: waitMs + callDeadlineMs }, scope)
+      return withTrustedFailure(parse('status', agentStatus, body))
+    },
+    async signedIn(scope) {
+      await succeed('signedIn', 204, { method: 'POST', path: '/v1/signed-in' }, scope)
+    },
+    async capture(scope) {
+      const limits = { deadlineMs: captureDeadlineMs, maxBytes: maxSealedBytes + shortBytes }
+      const body = await succeed('capture', 200, { method: 'POST', path: '/v1/capture', ...limits }, scope)
+      const captured = parse('capture', agentCaptured, body)
+      // The rest is a summary of counts and names, not a second way to send megabytes.
+      if (body.length - captured.sealed.length > shortBytes) throw unusable('capture', 'the summary is too long')
+      return captured
+    },
+    async wipe(scope) {
+      await succeed('wipe', 204, { method: 'POST', path: '/v1/wipe' }, scope)
+    },
+    async log(scope) {
+      try {
+        const { status, body } = await ask({ method: 'GET', path: '/v1/log', whenLonger: 'cut' }, scope)
+        return status === 200 ? body.toString('utf8').split('\n').map(plainText).join('\n') : ''
+      } catch (error) {
+        log.debug({ ip, error }, 'the agent gave no log')
+        return ''
+      }
+    },
+    async egress(scope) {
+      try {
+        return await scope.run({ name: 'agent /v1/egress', deadlineMs: callDeadlineMs }, (inner) =>
+          upgradeToEgress({ ip, bearer: secrets.agent }, inner),
+        )
+      } catch (error) {
+        scope.throwIfOver()
+        throw new AppError('agent_unreachable', { detail: `egress: ${describe(error)}`, cause: error })
+      }
+    },
+  }
+}
+
+const protocolOnly = z.object({ agent: z.literal('anteroom'), protocol: z.number().int() })
+
+async function hello(ask: (asked: Ask, scope: Scope) => Promise<AgentResponse>, scope: Scope) {
+  const asked = { method: 'GET', path: '/v1/hello', bearer: false, deadlineMs: helloDeadlineMs } as const
+  const response = await ask(asked, scope).catch((error: unknown) => {
+    scope.throwIfOver()
+    if (error instanceof UnusableAnswer) throw unusable('hello', error.message, error)
+    return undefined
+  })
+  // 5xx: something answers, but it is not up yet.
+  if (!response || response.status >= 500) return undefined
+  const content = parseJson(response.body)
+  const speaks = protocolOnly.safeParse(content)
+  if (speaks.success && speaks.data.protocol !== agentProtocol)
+    throw new AppError('agent_incompatible', {
+      detail: `the agent of the image speaks protocol ${speaks.data.protocol}, this controller ${agentProtocol}`,
+    })
+  return parse('hello', agentHello, response.body)
+}
+
+function parse<T>(call: AgentCall | 'hello', schema: z.ZodType<T>, body: Buffer): T {
+  const result = schema.safeParse(parseJson(body))
+  if (result.success) return result.data
+  const issues = result.error.issues.map(({ path, message }) => `/${path.join('/')} ${message}`)
+  throw unusable(call, plainText(issues.join('; ')), result.error)
+}
+
+const unusable = (call: AgentCall | 'hello', why: string, cause?: unknown): AppError =>
+  new AppError(call === 'capture' ? 'capture_invalid' : 'agent_incompatible', { detail: `${call}: ${why}`, cause })
+
+const describe = (error: unknown): string => plainText(error instanceof Error ? error.message : String(error))
