@@ -60,7 +60,7 @@ async function build(config: Config, log: Log, stack: AsyncDisposableStack): Pro
   const vault = await openVault({ keyFile: join(config.home, 'vault.key'), store, clock })
   const images = openImages(config.home)
   const slots = await openSlots(config, scope)
-  const { driver, capabilities } = await openMachines({ config, slots }, scope)
+  const { driver, capabilities } = await openMachines({ config, images, slots }, scope)
   log.info(
     { vmm: capabilities.version, accelerator: capabilities.accelerator, network: slots.kind },
     capabilities.accelerationNote ?? 'machines run with KVM',
