@@ -76,7 +76,7 @@ type Ask = Pick<AgentRequest, 'method' | 'path' | 'body'> & {
 
 export function createAgentLink({ ip, secrets, log }: AgentLinkParts): AgentLink {
   const ask = (asked: Ask, scope: Scope): Promise<AgentResponse> =>
-    scope.run({ name: `agent ${asked.path}`, deadlineMs: asked.deadlineMs ?? callDeadlineMs }, (inner) => {
+    within(asked.deadlineMs ?? callDeadlineMs, `agent ${asked.path}`, scope, (inner) => {
       const { maxBytes = shortBytes, whenLonger = 'fail', bearer, ...rest } = asked
       return askAgent({ ip, maxBytes, whenLonger, ...rest, ...(bearer !== false && { bearer: secrets.agent }) }, inner)
     })
@@ -84,8 +84,7 @@ export function createAgentLink({ ip, secrets, log }: AgentLinkParts): AgentLink
   /** An answer with `expected`, or an error of the closed list. */
   const succeed = async (call: AgentCall, expected: number, asked: Ask, scope: Scope): Promise<Buffer> => {
     const response = await ask(asked, scope).catch((error: unknown) => {
-      // The caller's own deadline is the caller's to explain.
-      scope.throwIfOver()
+      if (error instanceof AppError) throw error
       log.debug({ ip, call, error }, 'the agent gave no usable answer')
       if (error instanceof UnusableAnswer) throw unusable(call, error.message, error)
       throw new AppError('agent_unreachable', { detail: `${call}: ${describe(error)}`, cause: error })
@@ -138,15 +137,34 @@ export function createAgentLink({ ip, secrets, log }: AgentLinkParts): AgentLink
       }
     },
     async egress(scope) {
-      try {
-        return await scope.run({ name: 'agent /v1/egress', deadlineMs: callDeadlineMs }, (inner) =>
-          upgradeToEgress({ ip, bearer: secrets.agent }, inner),
-        )
-      } catch (error) {
-        scope.throwIfOver()
+      return await within(callDeadlineMs, 'agent /v1/egress', scope, (inner) =>
+        upgradeToEgress({ ip, bearer: secrets.agent }, inner),
+      ).catch((error: unknown) => {
+        if (error instanceof AppError) throw error
         throw new AppError('agent_unreachable', { detail: `egress: ${describe(error)}`, cause: error })
-      }
+      })
     },
+  }
+}
+
+/**
+ * Runs under a deadline of its own. What it throws as an AppError is the end of the caller's scope, which is the caller's
+ * to explain; an agent that does not answer in time is an ordinary error like a closed connection.
+ */
+async function within<T>(
+  deadlineMs: number,
+  name: string,
+  scope: Scope,
+  work: (inner: Scope) => Promise<T>,
+): Promise<T> {
+  // Decided before: a timer may fire a moment early, and then neither deadline has quite passed.
+  const isCallersDeadline = scope.remainingMs <= deadlineMs
+  try {
+    return await scope.run({ name, deadlineMs }, work)
+  } catch (error) {
+    scope.throwIfOver()
+    if (error instanceof UnusableAnswer || isCallersDeadline) throw error
+    throw new Error(describe(error), { cause: error })
   }
 }
 
@@ -155,7 +173,7 @@ const protocolOnly = z.object({ agent: z.literal('anteroom'), protocol: z.number
 async function hello(ask: (asked: Ask, scope: Scope) => Promise<AgentResponse>, scope: Scope) {
   const asked = { method: 'GET', path: '/v1/hello', bearer: false, deadlineMs: helloDeadlineMs } as const
   const response = await ask(asked, scope).catch((error: unknown) => {
-    scope.throwIfOver()
+    if (error instanceof AppError) throw error
     if (error instanceof UnusableAnswer) throw unusable('hello', error.message, error)
     return undefined
   })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { fixedAddress, parseDestination, refusal } from './destination.ts'
+import { egressPolicyOf } from './egress.ts'
 
 const policy = {
   allow: ['app.example.com', '*.example.org', 'xn--bcher-kva.example', '93.184.216.34', '*.0.0.1'],
@@ -74,4 +75,16 @@ describe('refusal', () => {
     expect(fixedAddress(policy, 'other.example.org')).toBe('10.0.0.8')
     expect(fixedAddress(policy, 'xn--bcher-kva.example')).toBeUndefined()
   })
+})
+
+test('a provider may use the ports that its own addresses name', () => {
+  const common = { name: 'demo', title: 'Demo', egress: { allow: ['idp.test'] } }
+  const idp = { kind: 'oauth2' as const, issuer: 'http://idp.test:4455', client_id: 'x', scopes: ['openid'] }
+  expect(egressPolicyOf({ ...common, ...idp, capture: { tokens: true } })).toEqual({
+    allow: ['idp.test'],
+    ports: [4455],
+  })
+  const site = { kind: 'website' as const, start_url: 'https://app.test/' }
+  const capture = { cookies: [], storage: ['http://app.test:8080', 'http://b.test:8080'] }
+  expect(egressPolicyOf({ ...common, ...site, capture }).ports).toEqual([8080])
 })

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { judgedAddresses } from './dial.ts'
 import { Guest, listen, readAll, socketPair } from './egress.fixture.ts'
-import { createEgress, type Egress, type EgressPolicy, egressPolicyOf } from './egress.ts'
+import { createEgress, type Egress, type EgressPolicy } from './egress.ts'
 
 const machineId = `vm_${'a'.repeat(24)}`
 const policy: EgressPolicy = { allow: ['site.test', '*.open.test'], hosts: { 'site.test': '127.0.0.1' } }
@@ -385,18 +385,6 @@ describe('denials', () => {
     await vi.waitFor(() => expect(egress.isAttached(machineId)).toBe(false))
     theirs.destroy()
   })
-})
-
-test('a provider may use the ports that its own addresses name', () => {
-  const common = { name: 'demo', title: 'Demo', egress: { allow: ['idp.test'] } }
-  const idp = { kind: 'oauth2' as const, issuer: 'http://idp.test:4455', client_id: 'x', scopes: ['openid'] }
-  expect(egressPolicyOf({ ...common, ...idp, capture: { tokens: true } })).toEqual({
-    allow: ['idp.test'],
-    ports: [4455],
-  })
-  const site = { kind: 'website' as const, start_url: 'https://app.test/' }
-  const capture = { cookies: [], storage: ['http://app.test:8080', 'http://b.test:8080'] }
-  expect(egressPolicyOf({ ...common, ...site, capture }).ports).toEqual([8080])
 })
 
 async function readBody(request: IncomingMessage): Promise<string> {
