@@ -22,7 +22,8 @@ export const systemClock: Clock = {
         signal?.removeEventListener('abort', finish)
         resolve()
       }
-      const timer = setTimeout(finish, Math.min(ms, longestTimerMs))
+      // Node cuts fractions off, and would wake us just before the deadline that we wait for.
+      const timer = setTimeout(finish, Math.min(Math.ceil(ms), longestTimerMs))
       signal?.addEventListener('abort', finish)
     }),
 }

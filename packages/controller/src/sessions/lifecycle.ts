@@ -1,5 +1,6 @@
 import { AppError, type Scope } from '@anteroom/base'
 import { providerDefinition, rfbPort } from '@anteroom/contract'
+import { egressPolicyOf } from '../egress/egress.ts'
 import type { Lease } from '../leases/leases.ts'
 import { watchMachine, whyNotBooted } from './autopsy.ts'
 import { saveEvidence } from './evidence.ts'
@@ -171,7 +172,7 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
   async function attachEgress(row: SessionRow, lease: Lease, scope: Scope): Promise<void> {
     if (egress.isAttached(lease.id)) return
     const provider = providerDefinition.parse(JSON.parse(row.provider_definition))
-    egress.attach(lease.id, provider.egress, await deps.agentOf(lease).egress(scope))
+    egress.attach(lease.id, egressPolicyOf(provider), await deps.agentOf(lease).egress(scope))
   }
 }
 
