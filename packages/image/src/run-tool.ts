@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { AppError, type Scope } from '@anteroom/base'
+import { AppError, type Clock, type Scope, systemErrorCode } from '@anteroom/base'
 import { type BuildLog, imageBuildFailed } from './build-log.ts'
 
 /** mmdebstrap unmounts what it mounted when it is asked to end; it never needed more than a second. */
@@ -25,17 +25,10 @@ export async function runTool(
     env: { ...process.env, ...env },
   })
   const exited = once(child, 'exit')
-  const running = (): boolean => child.exitCode === null && child.signalCode === null && child.pid !== undefined
   scope.defer(async () => {
-    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-      if (!running() || child.pid === undefined) return
-      // The whole group: mmdebstrap's own children do the work.
-      process.kill(-child.pid, signal)
-      const patience = new AbortController()
-      await Promise.race([exited, scope.clock.delay(politeMs, patience.signal)])
-      patience.abort()
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+      await endGroup(child.pid, scope.clock)
     }
-    await exited
   })
   await scope.race(exited).catch((error: unknown) => {
     if (error instanceof AppError) throw error
@@ -43,4 +36,27 @@ export async function runTool(
   })
   if (child.exitCode !== 0)
     throw await imageBuildFailed(`${command[0]} ended with ${child.signalCode ?? child.exitCode}`, log)
+}
+
+/** The whole group: mmdebstrap's own children do the work. Returns when the kernel knows none of them any more. */
+async function endGroup(leader: number, clock: Clock): Promise<void> {
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    if (!signalGroup(leader, signal)) return
+    const patience = clock.monotonic() + politeMs
+    while (clock.monotonic() < patience) {
+      if (!signalGroup(leader, 0)) return
+      await clock.delay(20)
+    }
+  }
+}
+
+/** false when there is no process in the group. */
+function signalGroup(leader: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(-leader, signal)
+    return true
+  } catch (error) {
+    if (systemErrorCode(error) === 'ESRCH') return false
+    throw error
+  }
 }

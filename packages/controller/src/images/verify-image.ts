@@ -48,13 +48,13 @@ export class ImageVerifier {
       if (!readAll && verified.get(path) === identity) continue
       const sha256 = await digestOf(path, signal)
       if (sha256 !== image.manifest[name].sha256) {
+        if (verified.delete(path)) await this.#remember(verified)
         throw new AppError('image_corrupt', { detail: `${path} does not match its checksum` })
       }
       verified.set(path, identity)
       learned = true
     }
-    // On a full disk it is read again after the next start; sessions go on.
-    if (learned) await this.#remember(verified).catch(() => {})
+    if (learned) await this.#remember(verified)
   }
 
   /** What cannot be read is verified again. */
@@ -66,10 +66,13 @@ export class ImageVerifier {
     }
   }
 
+  /** On a full disk the files are read again after the next start; sessions go on. */
   async #remember(verified: Map<string, string>): Promise<void> {
-    await mkdir(dirname(this.#memoryFile), { recursive: true })
-    await writeFile(`${this.#memoryFile}.new`, JSON.stringify(Object.fromEntries(verified)), { mode: 0o600 })
-    await rename(`${this.#memoryFile}.new`, this.#memoryFile)
+    try {
+      await mkdir(dirname(this.#memoryFile), { recursive: true })
+      await writeFile(`${this.#memoryFile}.new`, JSON.stringify(Object.fromEntries(verified)), { mode: 0o600 })
+      await rename(`${this.#memoryFile}.new`, this.#memoryFile)
+    } catch {}
   }
 }
 

@@ -1,0 +1,113 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { newId, runCommand, Scope } from '@anteroom/base'
+import { end, isAlive, startVmm, tailOf, vmmFiles } from '@anteroom/vmm'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bootTest } from './boot-test.ts'
+import { openBuildLog } from './build-log.ts'
+import { fileNames, intactCurrent, type PublishedImage } from './publish.ts'
+
+const home = process.env.ANTEROOM_HOME
+const current = home === undefined ? undefined : await intactCurrent(join(home, 'images'))
+const why = home === undefined ? 'ANTEROOM_HOME is not set' : `${home} has no intact image`
+
+describe.skipIf(!current)(current ? `the golden image ${current.id}` : `the golden image (skipped: ${why})`, () => {
+  const image = current as PublishedImage
+  let directory: string
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'anteroom-image-'))
+  })
+  afterAll(() => rm(directory, { recursive: true }))
+
+  const subject = () => ({
+    kernel: join(image.directory, 'kernel'),
+    initrd: join(image.directory, 'initrd'),
+    rootfs: join(image.directory, 'rootfs'),
+    commandLine: image.manifest.command_line,
+  })
+
+  /** Runs the machine until it ends by itself; gives what it wrote on its console. */
+  const runToItsEnd = (commandLine: string): Promise<string> =>
+    Scope.root('test').run({ name: 'machine', deadlineMs: 90_000 }, async (scope) => {
+      const files = await mkdtemp(join(directory, 'vm-'))
+      const machine = {
+        id: newId('machine'),
+        instance: 'imgtst',
+        binary: 'qemu-system-x86_64',
+        accelerator: 'tcg',
+      } as const
+      const place = { network: null, runAs: null, directory: files, memoryMiB: 256, vcpus: 1 }
+      const vmm = await startVmm({ ...machine, ...place, ...subject(), rootfs: null, commandLine }, scope)
+      scope.defer(() => end(vmm.identity, Scope.root('end')))
+      await scope.until(async () => ((await isAlive(vmm.identity)) ? undefined : true), 50)
+      return await tailOf(vmmFiles(files).console, 65_536)
+    })
+
+  test('takes at most 1.3 GB on disk', async () => {
+    const files = await Promise.all(fileNames.map((name) => stat(join(image.directory, name))))
+    const bytes = files.reduce((sum, { blocks }) => sum + blocks * 512, 0)
+    expect(bytes).toBeLessThan(1.3e9)
+  })
+
+  test('boots as a machine boots: agent, display and browser come up and the start page is painted', async () => {
+    await using log = await openBuildLog(join(directory, 'boot.log'))
+    const options = {
+      directory: join(directory, 'boot'),
+      cacheFile: join(home ?? '', 'cache', 'acceleration.json'),
+      vmmBinary: 'qemu-system-x86_64',
+    }
+    const result = await Scope.root('test').run({ name: 'boot' }, (scope) => bootTest(subject(), options, log, scope))
+    expect(result.painted_ms).toBeGreaterThanOrEqual(result.hello_ms)
+  }, 240_000)
+
+  test('asked for the probe it says so and powers off', async () => {
+    const console = await runToItsEnd('anteroom.probe')
+    expect(console).toContain('anteroom: init')
+    expect(console).toContain('anteroom: probe ok')
+  })
+
+  test('without its disk the kernel panics on the console and the machine ends', async () => {
+    const console = await runToItsEnd(image.manifest.command_line)
+    expect(console).toContain('anteroom: the root file system could not be mounted')
+    expect(console).toContain('Kernel panic')
+  })
+
+  test('an image that does not come up fails the boot test, saying what is missing', async () => {
+    await using log = await openBuildLog(join(directory, 'broken.log'))
+    const options = {
+      directory: join(directory, 'broken'),
+      cacheFile: join(home ?? '', 'cache', 'acceleration.json'),
+      vmmBinary: 'qemu-system-x86_64',
+    }
+    const broken = { ...subject(), rootfs: join(image.directory, 'initrd') }
+    const testing = Scope.root('test').run({ name: 'boot' }, (scope) => bootTest(broken, options, log, scope))
+    await expect(testing).rejects.toMatchObject({
+      code: 'image_build_failed',
+      detail: expect.stringContaining('the machine stopped while it booted'),
+    })
+  })
+
+  test.each([
+    ['/home', 'person', '040700', 1000],
+    ['/home', 'screen', '040700', 1001],
+    ['/opt/anteroom', 'agent.mjs', '100644', 0],
+    ['/opt/anteroom', 'start.html', '100644', 0],
+    ['/etc/chromium/policies/managed', 'anteroom.json', '100644', 0],
+    ['/etc/xdg/openbox', 'rc.xml', '100644', 0],
+  ])('%s/%s has mode %s and belongs to %i', async (path, name, mode, uid) => {
+    // Lines of `/inode/mode/uid/gid/name/size/`.
+    const { stdout } = await runCommand(Scope.root('test'), 'debugfs', ['-R', `ls -p ${path}`, subject().rootfs])
+    const entry = stdout
+      .split('\n')
+      .map((line) => line.split('/'))
+      .find((fields) => fields[5] === name)
+    expect(entry?.slice(2, 5)).toEqual([mode, String(uid), String(uid)])
+  })
+
+  test('names the packages that it is made of', () => {
+    const names = image.manifest.packages.map((entry) => entry.name)
+    expect(names).toEqual(expect.arrayContaining(['chromium', 'tigervnc-standalone-server', 'openbox', 'nodejs']))
+    expect(image.manifest.packages.every((entry) => /^\S+$/.test(entry.version))).toBe(true)
+  })
+})
