@@ -72,7 +72,7 @@ async function build(config: Config, log: Log, stack: AsyncDisposableStack): Pro
   const access = createAccess({ store, clock, events })
   const connections = createConnections({ store })
   const live = createLive({ store, clock, publicUrl })
-  const egress = createEgress({ log, clock })
+  const egress = stack.adopt(createEgress({ log, clock }), (opened) => opened.close())
   const leases = createLeases(slots)
   const providers = stack.adopt(await openWithDemo(config, log, scope, stack), (opened) => opened.close())
   const secretsOf = (lease: Lease) => machineSecrets((label) => vault.deriveKey(label), lease.id)

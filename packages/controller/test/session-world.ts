@@ -75,7 +75,7 @@ export class SessionWorld {
       leases: createLeases(slots),
       images: { current: async () => image, get: async () => image },
       live: { close: async () => {}, isPainted: async () => true },
-      egress: { attach() {}, isAttached: () => true, detach() {}, records: () => [] },
+      egress: { attach() {}, isAttached: () => true, detach() {}, records: () => [], close() {} },
       vault: await openVault({ keyFile: join(home, 'vault.key'), store, clock: systemClock }),
       connections: createConnections({ store }),
       providers: { get: () => provider },

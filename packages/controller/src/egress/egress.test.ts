@@ -144,6 +144,14 @@ describe('tunnels', () => {
     expect(egress.records(machineId)).toEqual([])
   })
 
+  test('close ends every link, so that nothing holds the process', async () => {
+    const port = await tcpServer((socket) => socket.pipe(socket))
+    await guest.tunnel(`site.test:${port}`)
+    egress.close()
+    await vi.waitFor(() => expect(guest.session.destroyed).toBe(true))
+    expect(egress.isAttached(machineId)).toBe(false)
+  })
+
   test('at most 128 at once, and what is refused does not disturb them', async () => {
     let connections = 0
     const port = await tcpServer((socket) => {

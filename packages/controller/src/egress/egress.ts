@@ -29,6 +29,8 @@ export interface Egress {
   detach(machineId: string): void
   /** Hosts asked for since the first `attach`, for the session's evidence; also after the link closed. */
   records(machineId: string): EgressRecord[]
+  /** Closes every link; the machines go on, and a later controller attaches them again. */
+  close(): void
 }
 
 /** Every address of a host name. */
@@ -85,6 +87,9 @@ export function createEgress({ log, clock, resolve = systemResolve }: EgressPart
       machines.delete(machineId)
     },
     records: (machineId) => machines.get(machineId)?.log.records() ?? [],
+    close() {
+      for (const { session } of machines.values()) session?.destroy()
+    },
   }
 }
 
