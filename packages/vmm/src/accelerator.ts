@@ -58,7 +58,9 @@ const whyNotOpened = (): Promise<string | undefined> =>
   access('/dev/kvm', constants.R_OK | constants.W_OK).then(
     () => undefined,
     (error: unknown) =>
-      systemErrorCode(error) === 'ENOENT' ? 'this host has no /dev/kvm' : 'this user may not open /dev/kvm',
+      systemErrorCode(error) === 'ENOENT'
+        ? 'this host has no /dev/kvm'
+        : 'this user may not open /dev/kvm; members of the group kvm may',
   )
 
 async function remembered(options: MeasureOptions, version: string, scope: Scope): Promise<string | null> {
