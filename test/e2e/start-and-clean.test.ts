@@ -1,7 +1,5 @@
-import { join } from 'node:path'
-import { runCommand, Scope } from '@anteroom/base'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type ControllerProcess, root, startControllerProcess } from './harness/controller-process.ts'
+import { type ControllerProcess, cleanHome, startControllerProcess } from './harness/controller-process.ts'
 import { instanceOf, noTraces, tracesOf } from './harness/traces.ts'
 
 let controller: ControllerProcess
@@ -26,8 +24,7 @@ test('npm run clean ends a machine whose controller was killed', async () => {
   process.kill(controller.pid, 'SIGKILL')
   expect((await tracesOf(place)).processes).toHaveLength(1)
 
-  const clean = join(root, 'packages/controller/src/clean.ts')
-  await runCommand(Scope.root('e2e'), process.execPath, [clean, '--home', controller.home])
+  await cleanHome(controller.home)
   // Files go with the directory, which `npm run clean` removes next.
   expect({ ...(await tracesOf(place)), directories: [] }).toEqual(noTraces)
 })

@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, mkdtemp, open, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { Scope } from '@anteroom/base'
+import { runCommand, Scope } from '@anteroom/base'
 import { Api } from './api.ts'
 
-export const root = resolve(import.meta.dirname, '../../..')
+const root = resolve(import.meta.dirname, '../../..')
 /** Pictures and logs of the runs; not under version control. */
 export const resultsDirectory = join(root, 'test-results')
 
@@ -31,7 +30,7 @@ export interface ControllerProcess {
   readonly api: Api
   /** As Ctrl-C does it. Gives the exit code. */
   stop(): Promise<number | null>
-  /** Stops it and removes its state directory. */
+  /** Stops it, ends what it left and removes its state directory. */
   remove(): Promise<void>
 }
 
@@ -52,15 +51,13 @@ export async function startControllerProcess(
     const { url, pid } = await whenReady(home, child)
     const key = (await readFile(join(home, 'operator.key'), 'utf8')).trim()
     const stop = async (): Promise<number | null> => {
-      if (child.exitCode === null && child.signalCode === null) {
-        const exited = once(child, 'exit')
-        child.kill('SIGINT')
-        await exited
-      }
-      return child.exitCode
+      child.kill('SIGINT')
+      return await exitOf(child)
     }
     const remove = async (): Promise<void> => {
       await stop()
+      // A test that failed half-way leaves a machine; the next one should not meet it.
+      await cleanHome(home)
       await rm(home, { recursive: true })
     }
     return { home, url, pid, api: new Api(url, key), stop, remove }
@@ -79,6 +76,25 @@ async function spawnController(entry: Entry, home: string, name: string): Promis
     stdio: ['ignore', log.fd, log.fd],
     env: Object.fromEntries(settings),
   })
+}
+
+/** Ends it the hard way when it does not end by itself: a test that hangs says nothing. */
+async function exitOf(child: ChildProcess): Promise<number | null> {
+  try {
+    await Scope.root('e2e').run({ name: 'the controller ends', deadlineMs: 30_000 }, (scope) =>
+      scope.until(() => child.exitCode !== null || child.signalCode !== null || undefined, 20),
+    )
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
+  }
+  return child.exitCode
+}
+
+/** What `npm run clean` does before it removes the directory. */
+export async function cleanHome(home: string): Promise<void> {
+  const program = join(root, 'packages/controller/src/clean.ts')
+  await runCommand(Scope.root('e2e'), process.execPath, [program, '--home', home])
 }
 
 async function whenReady(home: string, child: ChildProcess): Promise<{ url: string; pid: number }> {

@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import { Scope } from '@anteroom/base'
 import type { Locator, Page } from 'playwright-core'
+import { resultsDirectory } from './controller-process.ts'
 
 /** A rectangle on the page, in CSS pixels. */
 export interface Box {
@@ -39,7 +41,7 @@ export class Screen {
 
   /** Where `colour` comes to rest. */
   async see(colour: string, what: string): Promise<Box> {
-    return await Scope.root('e2e').run({ name: `${what} is on the screen`, deadlineMs: 120_000 }, async (scope) => {
+    const looking = Scope.root('e2e').run({ name: `${what} is on the screen`, deadlineMs: 120_000 }, async (scope) => {
       let last = ''
       return await scope.until(async () => {
         const box = await this.find(colour)
@@ -48,6 +50,10 @@ export class Screen {
         last = now
         return isAtRest ? box : undefined
       }, 100)
+    })
+    return await looking.catch(async (error: unknown) => {
+      await this.#page.screenshot({ path: join(resultsDirectory, `not-seen-${what.replaceAll(' ', '-')}.png`) })
+      throw error
     })
   }
 
