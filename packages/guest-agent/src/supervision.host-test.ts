@@ -79,7 +79,7 @@ test('the display dies: all of it comes back', async () => {
   await machine.pageAt(start)
 })
 
-test('a page crashes: it is loaded again', async () => {
+test('a page crashes: its tab lives on', async () => {
   const page = await machine.pageAt(start)
   await page.navigate('chrome://crash', machine.scope).catch(() => {})
   await machine.scope.until(() => (machine.log().includes('a page crashed') ? true : undefined), 20)

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type CredentialValue, sealedPayload, type WebsiteProvider } from '@anteroom/contract'
@@ -23,6 +24,7 @@ open.onsuccess = () => {
   writing.oncomplete = () => { document.title = 'Filled' }
 }
 </script>`
+const flashPage = `<!doctype html><title>Home</title><script>addEventListener('load', () => setTimeout(() => location.replace('/login'), 200))</script>`
 const loginPage = `<!doctype html><title>Login</title><form method="post" action="/login"><input name="password" autofocus><button>Sign in</button></form>`
 
 let machine: TestMachine
@@ -39,6 +41,9 @@ beforeEach(async () => {
         return void response
           .writeHead(200, { ...html, 'set-cookie': 'session=anonymous; Path=/; HttpOnly' })
           .end(loginPage)
+      case 'POST /wrong':
+        // What some sites do with a wrong password: a session at once, the home page, and back to the form.
+        return void response.writeHead(303, { location: '/home', 'set-cookie': 'session=wrong; Path=/' }).end()
       case 'POST /login': {
         const good = 'session=good; Path=/; HttpOnly; SameSite=Lax; Max-Age=3600'
         return void request
@@ -46,7 +51,7 @@ beforeEach(async () => {
           .on('end', () => response.writeHead(303, { location: '/home', 'set-cookie': good }).end())
       }
       case 'GET /home':
-        return void response.writeHead(200, html).end(signedIn ? homePage : 'signed out')
+        return void response.writeHead(200, html).end(signedIn ? homePage : flashPage)
       // Leaves the storage as it is.
       case 'GET /who':
         return void response.writeHead(200, html).end(signedIn ? 'signed in' : 'signed out')
@@ -115,6 +120,39 @@ test('captures what the person is signed in with, and Playwright goes on from th
 
   expect((await machine.call('POST', '/v1/wipe')).status).toBe(204)
   expect((await machine.call('POST', '/v1/capture')).status).toBe(409)
+})
+
+test('a flash of the home page is no sign-in', async () => {
+  await machine.open(provider())
+  const { version } = await machine.untilStatus(({ phase }) => phase === 'waiting')
+  const hands = await machine.hands()
+  const page = await machine.pageAt(`${origin}/login`)
+  await page.evaluate(`document.forms[0].action = '/wrong'`, machine.scope)
+  hands.type('wrong')
+  const flashed = new Promise<void>((resolve) => {
+    machine.agent.browser.onPageEvent(() => page.url === `${origin}/home` && resolve())
+  })
+  hands.type('\r')
+  await flashed
+  await machine.pageAt(`${origin}/login`)
+  hands.type('right\r')
+  // One change since then, so that it never was anything but waiting.
+  const status = await machine.untilStatus(({ phase }) => phase === 'signed_in')
+  expect(status.version).toBe(version + 1)
+  const { payload } = await machine.capture()
+  expect(sealedPayload.parse(payload).value).toMatchObject({ storage_state: { cookies: [{ value: 'good' }] } })
+})
+
+test('wiped in the middle of a sign-in, the agent still answers, and holds nothing', async () => {
+  await machine.open(provider())
+  await machine.untilStatus(({ phase }) => phase === 'waiting')
+  const hands = await machine.hands()
+  hands.type('x')
+  expect((await machine.call('POST', '/v1/wipe')).status).toBe(204)
+  const status = await machine.untilStatus(({ phase }) => phase === 'idle')
+  expect(status).toMatchObject({ failure: null, browser: 'starting' })
+  expect(existsSync(machine.personHome)).toBe(false)
+  await expect(machine.open(provider())).rejects.toThrow('session_over')
 })
 
 test('without rules the person says that they are signed in', async () => {

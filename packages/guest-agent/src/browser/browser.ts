@@ -74,6 +74,7 @@ export class Browser {
   /** Ends the browser and removes everything it kept. */
   async wipe(): Promise<void> {
     await this.#process.stop()
+    this.#setState('starting')
     await this.#removeHome()
   }
 

@@ -29,6 +29,7 @@ export const chromiumArgs = (config: AgentConfig, profileDir: string): string[] 
   '--disable-component-update',
   '--disable-sync',
   '--disable-domain-reliability',
+  // Not also --disable-crashpad-for-testing: with Chromium 156 no page loads any more.
   '--disable-breakpad',
   '--disable-default-apps',
   '--no-pings',

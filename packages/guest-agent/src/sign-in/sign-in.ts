@@ -17,6 +17,7 @@ export class SignIn {
   readonly #scope: Scope
   #opened: AgentOpen | undefined
   #method: SignInMethod | undefined
+  #following: Scope | undefined
   #captured: Promise<AgentCaptured> | undefined
   #wiped = false
 
@@ -63,6 +64,7 @@ export class SignIn {
 
   async wipe(): Promise<void> {
     this.#wiped = true
+    this.#following?.cancel()
     await this.#method?.forget()
     this.#method = undefined
     this.#captured = undefined
@@ -77,7 +79,10 @@ export class SignIn {
 
   async #follow(method: SignInMethod): Promise<void> {
     try {
-      await method.untilSignedIn(() => this.#board.change({ phase: 'waiting' }), this.#scope)
+      await this.#scope.run({ name: 'sign-in' }, async (scope) => {
+        this.#following = scope
+        await method.untilSignedIn(() => this.#board.change({ phase: 'waiting' }), scope)
+      })
       if (this.#wiped) return
       this.#board.change({ phase: 'signed_in' })
       this.#scope.log.info({ session: this.#opened?.session_id }, 'the person is signed in')

@@ -56,13 +56,15 @@ export class WebsiteSignIn implements SignInMethod {
           await this.#untilSettled(activity, scope)
           if (rules.holdFreshly(await this.#facts(scope))) return
         }
-        await activity.next(cookiePollMs, scope)
       } catch (error) {
         // The browser ended in between: it comes back with its profile, or is lost for good.
         scope.throwIfOver()
         if (!(error instanceof AppError && error.code === 'browser_crashed')) throw error
         await this.#browser.untilUp(scope)
       }
+      // After a failure too: the browser's end is known a moment before its state is, and asking at once would never let
+      // the news come in.
+      await activity.next(cookiePollMs, scope)
     }
   }
 

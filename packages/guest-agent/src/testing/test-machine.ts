@@ -27,6 +27,7 @@ export interface TestMachine {
   readonly agent: Agent
   readonly scope: Scope
   readonly rfbPort: number
+  readonly personHome: string
   /** The person's keyboard and mouse. */
   hands(): Promise<RfbClient>
   readonly log: () => string
@@ -97,6 +98,7 @@ export async function startTestMachine(): Promise<TestMachine> {
     agent,
     scope,
     rfbPort,
+    personHome: join(home, 'person'),
     hands: () => connectRfb(rfbPort, rfbPassword),
     log: () => log.tail(),
     call,
