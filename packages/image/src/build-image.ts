@@ -19,6 +19,7 @@ import {
   publish,
 } from './publish.ts'
 import { kernelCommandLine, suite } from './recipe.ts'
+import { endToolsOf } from './run-tool.ts'
 import { writeRootfs } from './write-rootfs.ts'
 
 export interface BuildOptions {
@@ -130,12 +131,12 @@ async function build({ options, images, inputs, meter, begin }: Build, scope: Sc
 
 const bootTestName = 'boot-test'
 
-/** Also the machine that a killed build was testing: it would go on running. */
+/** Also the machine and the programs that a killed build was running: they would go on. */
 async function removeBuild(path: string, scope: Scope): Promise<void> {
   const machine = await readVmmIdentity(join(path, bootTestName))
   if (machine) await end(machine, Scope.root('end of an abandoned boot test', scope.log, scope.clock))
-  // A program of a killed build may still be writing its last file.
-  await rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
+  await endToolsOf(path, scope.clock)
+  await rm(path, { recursive: true, force: true })
 }
 
 /** Device nodes and files of other users can only be made by root. */

@@ -6,6 +6,9 @@ import type { AgentFile } from './inputs.ts'
 import { recipeDirectory, recipeLines, requiredPrograms, suite } from './recipe.ts'
 import { runTool } from './run-tool.ts'
 
+/** Time that is written where a file's own would differ from build to build; any fixed one serves. */
+const sourceDateEpoch = '1700000000'
+
 export interface ComposedSystem {
   /** The unpacked system. */
   readonly root: string
@@ -33,27 +36,24 @@ export async function composeSystem(options: ComposeOptions, log: BuildLog, scop
   await mkdir(join(directory, 'agent'))
   for (const { name, content } of options.agent) await writeFile(join(directory, 'agent', name), content)
   const excluded = (await recipeLines('excluded-paths')).map((path) => `--dpkgopt=path-exclude=${path}`)
-  await runTool(
-    scope,
-    log,
-    [
-      'mmdebstrap',
-      '--variant=essential',
-      '--architectures=amd64',
-      `--include=${(await recipeLines('packages')).join(',')}`,
-      ...excluded,
-      // No fsync for each file of a tree that is thrown away when the power fails.
-      '--dpkgopt=force-unsafe-io',
-      '--aptopt=APT::Install-Recommends "false"',
-      '--aptopt=Acquire::Languages "none"',
-      ...(await hostProxies(scope)),
-      `--customize-hook=${join(recipeDirectory, 'customize')}`,
-      suite,
-      root,
-      ...options.mirrors,
-    ],
-    { RECIPE: recipeDirectory, WORK: directory, SOURCE_DATE_EPOCH: process.env.SOURCE_DATE_EPOCH ?? '1700000000' },
-  )
+  const command = [
+    'mmdebstrap',
+    '--variant=essential',
+    '--architectures=amd64',
+    `--include=${(await recipeLines('packages')).join(',')}`,
+    ...excluded,
+    // No fsync for each file of a tree that is thrown away when the power fails.
+    '--dpkgopt=force-unsafe-io',
+    '--aptopt=APT::Install-Recommends "false"',
+    '--aptopt=Acquire::Languages "none"',
+    ...(await hostProxies(scope)),
+    `--customize-hook=${join(recipeDirectory, 'customize')}`,
+    suite,
+    root,
+    ...options.mirrors,
+  ] as const
+  const env = { RECIPE: recipeDirectory, WORK: directory, SOURCE_DATE_EPOCH: sourceDateEpoch }
+  await runTool({ command, directory, env }, log, scope)
   for (const { name, path } of requiredPrograms) {
     await access(join(root, path)).catch((cause: unknown) => {
       throw new AppError('image_build_failed', { detail: `${name} is missing in the image (/${path})`, cause })

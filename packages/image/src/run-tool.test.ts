@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { AppError, Scope } from '@anteroom/base'
+import { AppError, Scope, systemClock } from '@anteroom/base'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type BuildLog, openBuildLog } from './build-log.ts'
-import { runTool } from './run-tool.ts'
+import { endToolsOf, runTool } from './run-tool.ts'
 
 let directory: string
 let log: BuildLog
@@ -20,7 +20,7 @@ afterEach(async () => {
 })
 
 const run = (script: string, scope = Scope.root('test')): Promise<void> =>
-  scope.run({ name: 'tool' }, (scope) => runTool(scope, log, ['sh', '-c', script]))
+  scope.run({ name: 'tool' }, (scope) => runTool({ command: ['sh', '-c', script], directory }, log, scope))
 
 const alive = (pid: number): boolean => {
   try {
@@ -67,30 +67,16 @@ test('when the scope is cancelled, the program and its children are gone before 
   expect(alive(child)).toBe(false)
 })
 
-test('when this process is killed, the program ends too', async () => {
-  const here = (name: string): string => JSON.stringify(join(import.meta.dirname, name))
-  const builder = spawn(
-    process.execPath,
-    [
-      '--input-type=module',
-      '-e',
-      `import { Scope } from '@anteroom/base'
-     import { openBuildLog } from ${here('build-log.ts')}
-     import { runTool } from ${here('run-tool.ts')}
-     const log = await openBuildLog(${JSON.stringify(log.path)})
-     await Scope.root('x').run({ name: 'x' }, (scope) => runTool(scope, log, ['sh', '-c', 'echo pid $$; exec sleep 1000']))`,
-    ],
-    { cwd: import.meta.dirname, stdio: 'inherit' },
-  )
+test('what a killed build left running is ended by its directory, and nothing else is', async () => {
+  const left = (build: string) =>
+    spawn('sh', ['-c', 'sleep 1000 & wait'], { detached: true, env: { ...process.env, ANTEROOM_IMAGE_BUILD: build } })
+  const [mine, other] = [left(directory), left(`${directory}-other`)]
   try {
-    const tool = await pidFrom(Scope.root('wait'))
-    expect(alive(tool)).toBe(true)
-    builder.kill('SIGKILL')
-    await once(builder, 'exit')
-    await Scope.root('wait').run({ name: 'end', deadlineMs: 5000 }, (scope) =>
-      scope.until(() => (alive(tool) ? undefined : true), 5),
-    )
+    const ended = once(mine, 'exit')
+    await endToolsOf(directory, systemClock)
+    await ended
+    expect(other.exitCode ?? other.signalCode).toBeNull()
   } finally {
-    builder.kill('SIGKILL')
+    await endToolsOf(`${directory}-other`, systemClock)
   }
 })

@@ -16,22 +16,12 @@ export async function writeRootfs(root: string, directory: string, log: BuildLog
   const sizeKiB = Math.ceil(kib * 1.03 + inodes / 4) + 16 * 1024
   const uuid = createHash('sha256').update('anteroom rootfs').digest('hex').slice(0, 32)
   const dashed = uuid.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-  await runTool(scope, log, [
-    ...([
-      'mke2fs',
-      '-q',
-      '-t',
-      'ext4',
-      '-L',
-      'anteroom',
-      '-U',
-      dashed,
-      '-E',
-      `hash_seed=${dashed},root_owner=0:0`,
-    ] as const),
-    ...['-O', '^has_journal,^resize_inode', '-m', '0', '-b', '4096', '-N', String(inodes + 64)],
-    ...['-d', root, rootfs, `${sizeKiB}k`],
-  ])
+  const command = [
+    ...(['mke2fs', '-q', '-t', 'ext4', '-L', 'anteroom', '-U', dashed] as const),
+    ...['-E', `hash_seed=${dashed},root_owner=0:0`, '-O', '^has_journal,^resize_inode'],
+    ...['-m', '0', '-b', '4096', '-N', String(inodes + 64), '-d', root, rootfs, `${sizeKiB}k`],
+  ] as const
+  await runTool({ command, directory }, log, scope)
   return rootfs
 }
 
