@@ -105,6 +105,8 @@ async function runsItsCpus(spec: VmmSpec, child: ChildProcess, scope: Scope): Pr
 }
 
 async function exited(spec: VmmSpec, child: ChildProcess): Promise<AppError> {
+  // Gone from /proc a moment before this process is told.
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   const { log, console } = vmmFiles(spec.directory)
   const how = child.signalCode ?? `status ${child.exitCode}`
   const said = (await tailOf(log, 2_000)).trim() || (await tailOf(console, 2_000)).trim() || 'it said nothing'

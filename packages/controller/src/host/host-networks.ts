@@ -1,5 +1,6 @@
-import { AppError, runCommand, type Scope } from '@anteroom/base'
+import { AppError, type Scope } from '@anteroom/base'
 import { z } from 'zod'
+import { ipCommand } from './ip-command.ts'
 import { ipv4Range, overlap } from './ipv4-range.ts'
 import { indexOfName } from './tap-names.ts'
 
@@ -12,7 +13,7 @@ const routes = z.array(z.object({ dst: z.string(), dev: z.string().optional(), t
  */
 export async function requireFreePool(pool: string, tag: string, scope: Scope): Promise<void> {
   const wanted = ipv4Range(pool)
-  const { stdout } = await runCommand(scope, 'ip', ['-j', '-4', 'route', 'show', 'table', 'all'])
+  const { stdout } = await ipCommand(scope, ['-j', '-4', 'route', 'show', 'table', 'all'])
   const taken = routes
     .parse(JSON.parse(stdout))
     .filter(({ dst, dev }) => dst !== 'default' && (dev === undefined || indexOfName(tag, dev) === undefined))

@@ -35,7 +35,7 @@ export async function openSlots(config: Pick<Config, 'network' | 'home'>, scope:
   return user
 }
 
-/** Slots of the other kind that an earlier start made; no machine can be reached on them any more. */
+/** Slots that an earlier start made as another kind; nobody asks for them any more. Without `ip` there never were any. */
 async function removeLeftovers(tap: Slots, scope: Scope): Promise<void> {
   for (const index of await tap.list(scope).catch(() => [])) {
     scope.log.warn({ slot: index }, 'removing a tap slot of an earlier start')

@@ -1,6 +1,7 @@
 import { createConnection } from 'node:net'
-import { AppError, CommandError, runCommand, Scope } from '@anteroom/base'
+import { AppError, CommandError, Scope } from '@anteroom/base'
 import { requireFreePool } from './host-networks.ts'
+import { ipCommand } from './ip-command.ts'
 import { type Slot, type Slots, slotPorts } from './slot.ts'
 import { tapNames } from './tap-names.ts'
 import { tableName } from './tap-ruleset.ts'
@@ -42,7 +43,7 @@ async function seeConnectionPass(slot: Slot, namespace: string, scope: Scope): P
   const counter = ['netns', 'exec', namespace, 'nft', 'list', 'counter', 'inet', tableName, 'asked']
   const seen = scope.run({ name: 'first packet through a tap slot', deadlineMs: 5_000 }, (inner) =>
     inner.until(async () => {
-      const { stdout } = await runCommand(inner, 'ip', counter)
+      const { stdout } = await ipCommand(inner, counter)
       return Number(/packets (\d+)/.exec(stdout)?.[1]) > 0 || undefined
     }, 5),
   )

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
-import { AppError, CommandError, runCommand, Scope, systemErrorCode } from '@anteroom/base'
+import { AppError, CommandError, Scope, systemErrorCode } from '@anteroom/base'
 import { z } from 'zod'
+import { ipCommand } from './ip-command.ts'
 import { ipv4Range, ipv4Text } from './ipv4-range.ts'
 import { guestPeerIp, type Slot, type Slots, slotTable } from './slot.ts'
 import { indexOfName, tapNames } from './tap-names.ts'
@@ -23,9 +24,9 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
 
   async function make(slot: Slot, scope: Scope): Promise<void> {
     const { namespace, hostLink, uplink, tap } = tapNames(tag, slot.index)
-    const run = (...args: string[]) => runCommand(scope, 'ip', args)
+    const run = (...args: string[]) => ipCommand(scope, args)
     const inside = (input: string, ...command: string[]) =>
-      runCommand(scope, 'ip', ['netns', 'exec', namespace, ...command], { input })
+      ipCommand(scope, ['netns', 'exec', namespace, ...command], input)
     await run('netns', 'add', namespace)
     // The rules before the links: at no time does anything pass that they forbid.
     await inside(tapRuleset({ host: hostIpOf(slot), machine: slot.ip }), 'nft', '-f', '-')
@@ -45,7 +46,7 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
   async function isComplete(slot: Slot, scope: Scope): Promise<boolean> {
     const { namespace, hostLink, uplink, tap } = tapNames(tag, slot.index)
     try {
-      await runCommand(scope, 'ip', ['netns', 'exec', namespace, 'nft', 'list', 'table', 'inet', tableName])
+      await ipCommand(scope, ['netns', 'exec', namespace, 'nft', 'list', 'table', 'inet', tableName])
       return (
         (await hasAddress(['-n', namespace], tap, guestPeerIp, scope)) &&
         (await hasAddress(['-n', namespace], uplink, slot.ip, scope)) &&
@@ -58,7 +59,7 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
   }
 
   async function exists(scope: Scope): Promise<{ namespaces: string[]; links: string[] }> {
-    const { stdout } = await runCommand(scope, 'ip', ['-j', 'link', 'show', 'type', 'veth'])
+    const { stdout } = await ipCommand(scope, ['-j', 'link', 'show', 'type', 'veth'])
     return { namespaces: await namespaceNames(), links: linkList.parse(JSON.parse(stdout)).map((link) => link.ifname) }
   }
 
@@ -118,7 +119,7 @@ async function namespaceNames(): Promise<string[]> {
 
 /** Is the link up, with this address? An empty answer is one of a link that has none. */
 async function hasAddress(where: readonly string[], link: string, address: string, scope: Scope): Promise<boolean> {
-  const { stdout } = await runCommand(scope, 'ip', [...where, '-j', '-4', 'addr', 'show', 'dev', link])
+  const { stdout } = await ipCommand(scope, [...where, '-j', '-4', 'addr', 'show', 'dev', link])
   const [found] = addressList.parse(JSON.parse(stdout))
   return Boolean(found?.flags.includes('UP') && found.addr_info.some((info) => info.local === address))
 }
@@ -128,7 +129,7 @@ async function hasAddress(where: readonly string[], link: string, address: strin
  * reach that one's.
  */
 async function requireRoute(ip: string, link: string, scope: Scope): Promise<void> {
-  const { stdout } = await runCommand(scope, 'ip', ['-j', 'route', 'get', ip])
+  const { stdout } = await ipCommand(scope, ['-j', 'route', 'get', ip])
   const dev = routeList.parse(JSON.parse(stdout))[0]?.dev
   if (dev !== link)
     throw new AppError('network_setup_failed', {
@@ -139,7 +140,7 @@ async function requireRoute(ip: string, link: string, scope: Scope): Promise<voi
 /** Half-made things refuse to be deleted in one order or the other; the caller looks again. */
 async function attempt(args: readonly string[], scope: Scope): Promise<void> {
   try {
-    await runCommand(scope, 'ip', args)
+    await ipCommand(scope, args)
   } catch (error) {
     if (!(error instanceof CommandError)) throw error
     scope.log.debug({ error: error.message }, 'could not remove a part of a network slot yet')

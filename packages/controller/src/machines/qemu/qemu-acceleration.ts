@@ -32,12 +32,12 @@ export class QemuAcceleration {
   async ofCurrentImage(scope: Scope): Promise<Capabilities> {
     const { images, config } = this.#deps
     const image = await images?.current().catch((error: unknown) => {
-      if (error instanceof AppError && error.code === 'image_missing') return undefined
+      if (error instanceof AppError && ['image_missing', 'image_corrupt'].includes(error.code)) return undefined
       throw error
     })
     if (image) return await this.of(image, scope)
     const { text } = await qemuVersion(config.vmm.binary, scope)
-    return { version: text, accelerator: 'tcg', accelerationNote: 'not measured: there is no golden image yet' }
+    return { version: text, accelerator: 'tcg', accelerationNote: 'not measured: there is no golden image to boot' }
   }
 
   /** @throws AppError vmm_missing, kvm_required */
