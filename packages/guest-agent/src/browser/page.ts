@@ -18,7 +18,7 @@ const interactionScript = `(() => {
 /** A page that crashes again and again stays crashed; the person can still reload it. */
 const maxReloads = 5
 
-export type PageEvent = 'navigated' | 'loaded' | 'interaction'
+export type PageEvent = 'leaving' | 'navigated' | 'loaded' | 'interaction'
 
 /** One tab or window of the person. */
 export class Page {
@@ -124,7 +124,9 @@ export class Page {
       this.#report('navigated')
     })
     session.on('Page.frameStartedLoading', ({ frameId }) => {
-      if (isMain(frameId)) this.#loading = true
+      if (!isMain(frameId)) return
+      this.#loading = true
+      this.#report('leaving')
     })
     session.on('Page.frameStoppedLoading', ({ frameId }) => {
       if (!isMain(frameId)) return

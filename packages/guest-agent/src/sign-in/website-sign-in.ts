@@ -48,10 +48,13 @@ export class WebsiteSignIn implements SignInMethod {
   async forget(): Promise<void> {}
 
   async #untilRulesHold(rules: SuccessRules, activity: Activity, scope: Scope): Promise<void> {
+    let before: BrowserFacts = { cookies: [], urls: [] }
     for (;;) {
       try {
         const facts = await this.#facts(scope)
-        if (activity.interacted) rules.interactionBegins(facts)
+        // One who types fast is signed in before the cookies of before could be asked for: then what was last seen counts.
+        if (activity.interacted) rules.interactionBegins(activity.leftSince ? before : facts)
+        else before = facts
         if (rules.holdFreshly(facts)) {
           await this.#untilSettled(activity, scope)
           if (rules.holdFreshly(await this.#facts(scope))) return
@@ -85,6 +88,8 @@ export class WebsiteSignIn implements SignInMethod {
 
 interface Activity {
   readonly interacted: boolean
+  /** Has a page been left since the first interaction? */
+  readonly leftSince: boolean
   readonly navigations: number
   /** The next thing that happens in the browser, or `ms`. */
   next(ms: number, scope: Scope): Promise<void>
@@ -93,16 +98,21 @@ interface Activity {
 
 function watchActivity(browser: Browser): Activity {
   let interacted = false
+  let leftSince = false
   let navigations = 0
   const happened = new Pulse()
   const end = browser.onPageEvent((event) => {
     if (event === 'interaction') interacted = true
+    else if (event !== 'loaded') leftSince ||= interacted
     if (event === 'navigated') navigations += 1
     happened.beat()
   })
   return {
     get interacted() {
       return interacted
+    },
+    get leftSince() {
+      return leftSince
     },
     get navigations() {
       return navigations
