@@ -34,7 +34,7 @@ const webRoot = join(import.meta.dirname, '../../web/dist')
 
 /**
  * The composition root: builds each module once, starts them in the order in which they need each other, and takes them down in
- * reverse. Resolves when `/readyz` answers 200 and `run/controller.json` says where.
+ * reverse. Resolves when it listens; `run/controller.json` follows when `/readyz` answers 200.
  * @throws AppError controller_locked, config_invalid, store_unavailable, vault_unavailable, vmm_missing, kvm_required,
  *   network_setup_failed
  */
@@ -104,14 +104,17 @@ async function build(config: Config, log: Log, stack: AsyncDisposableStack): Pro
     await createHttp({ ...shared, sessions, access, ready, machines, metrics: metrics.render, webRoot }),
     (edge) => edge.close(),
   )
+  await access.ensureOperatorKey(join(config.home, 'operator.key'))
   url = await http.listen(config.listen.host, config.listen.port)
-  const running = Promise.all([sessions.run(scope), keepHouse(access, scope)])
+  const running = Promise.all([
+    sessions.run(scope),
+    keepHouse(access, scope),
+    announceWhenReady(join(runDirectory, 'controller.json'), url, ready, scope),
+  ])
   stack.defer(async () => {
     scope.cancel(new AppError('shutting_down'))
     await running
   })
-  await access.ensureOperatorKey(join(config.home, 'operator.key'))
-  await announce(runDirectory, url, stack)
   return {
     url,
     signInUrl: `${publicUrl()}/sign-in#token=${await access.newSignInToken(signInSeconds)}`,
@@ -156,10 +159,31 @@ async function listMachines(store: Store): Promise<Machine[]> {
   }))
 }
 
-/** `run/controller.json` tells scripts where the controller is; written whole or not at all, gone when it stops. */
-async function announce(runDirectory: string, url: string, stack: AsyncDisposableStack): Promise<void> {
-  const path = join(runDirectory, 'controller.json')
-  await writeFile(`${path}.new`, `${JSON.stringify({ url, pid: process.pid })}\n`)
-  await rename(`${path}.new`, path)
-  stack.defer(() => rm(path, { force: true }))
+/**
+ * `run/controller.json` tells scripts where the controller is, from the moment when `/readyz` answers 200. Written whole or not at
+ * all; gone when the controller stops.
+ */
+async function announceWhenReady(
+  path: string,
+  url: string,
+  ready: () => Promise<string[]>,
+  scope: Scope,
+): Promise<void> {
+  let said = ''
+  const isReady = async (): Promise<true | undefined> => {
+    const missing = (await ready()).join('; ')
+    if (missing !== said && missing !== '') scope.log.error({ missing }, 'not ready: sessions cannot be started yet')
+    said = missing
+    return missing === '' || undefined
+  }
+  try {
+    await scope.until(isReady, 1_000)
+    await writeFile(`${path}.new`, `${JSON.stringify({ url, pid: process.pid })}\n`)
+    await rename(`${path}.new`, path)
+    await new Promise<void>((resolve) => scope.signal.addEventListener('abort', () => resolve()))
+  } catch (error) {
+    if (!scope.signal.aborted) scope.log.error({ path, error }, 'scripts cannot find this controller')
+  } finally {
+    await rm(path, { force: true })
+  }
 }
