@@ -2,7 +2,7 @@ import { copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Credential, Session } from '@anteroom/contract'
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFailed, test } from 'vitest'
 import { launchBrowser } from './harness/browser.ts'
 import { type ControllerProcess, resultsDirectory, startControllerProcess } from './harness/controller-process.ts'
 import { loopbackGet } from './harness/loopback-get.ts'
@@ -93,6 +93,11 @@ async function connect(
   const answerMs = performance.now() - askedAt
   expect(created.status).toBe('queued')
   let place: MachinePlace | undefined
+  onTestFailed(async () => {
+    // The next test counts what is on the host.
+    await api.call('POST', `/v1/sessions/${created.id}/cancel`, { body: {} })
+    await api.ended(created.id)
+  })
   await signInAsPerson(page, created.hosted_url, provider, {
     ...moments,
     atLogin: async () => {

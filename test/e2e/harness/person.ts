@@ -1,6 +1,6 @@
 import { accounts, focusColour, palette } from '@anteroom/demo'
 import type { Page } from 'playwright-core'
-import { Screen } from './screen.ts'
+import { type Box, Screen } from './screen.ts'
 
 const [account] = accounts
 if (!account) throw new Error('the demo has no accounts')
@@ -21,18 +21,21 @@ export async function signInAsPerson(page: Page, hostedUrl: string, provider: st
   const colours = provider === 'demo' ? palette.idpLogin : palette.siteLogin
   await screen.see(colours.band, 'the login page')
   await moments.atLogin?.()
-  // The ring is around the field that has the focus: the name, and after Tab the password.
-  await screen.click(focusColour, 'the name field')
+  // The ring is around the field that has the focus: the name, and after Tab the password below it.
+  const nameField = await screen.see(focusColour, 'the name field')
+  await screen.click(nameField)
   await screen.type(person.name)
   await screen.press('Tab')
+  const isBelow = (box: Box): boolean => box.y > nameField.y
+  await screen.see(focusColour, 'the password field', isBelow)
   if (moments.halfway) {
     await moments.halfway()
     await screen.connected()
-    await screen.click(focusColour, 'the password field')
+    await screen.click(await screen.see(focusColour, 'the password field again', isBelow))
   }
   await screen.type(person.password)
-  await screen.click(colours.button, 'the button to sign in')
+  await screen.click(await screen.see(colours.button, 'the button to sign in'))
   if (provider !== 'demo') return
   await screen.see(palette.idpConsent.band, 'the consent page')
-  await screen.click(palette.idpConsent.button, 'the button to allow')
+  await screen.click(await screen.see(palette.idpConsent.button, 'the button to allow'))
 }

@@ -39,8 +39,8 @@ export class Screen {
     return box ?? undefined
   }
 
-  /** Where `colour` comes to rest. */
-  async see(colour: string, what: string): Promise<Box> {
+  /** Where `colour` comes to rest, and `isThere` holds. */
+  async see(colour: string, what: string, isThere: (box: Box) => boolean = () => true): Promise<Box> {
     const looking = Scope.root('e2e').run({ name: `${what} is on the screen`, deadlineMs: 120_000 }, async (scope) => {
       let last = ''
       return await scope.until(async () => {
@@ -48,7 +48,7 @@ export class Screen {
         const now = JSON.stringify(box)
         const isAtRest = now === last
         last = now
-        return isAtRest ? box : undefined
+        return box && isAtRest && isThere(box) ? box : undefined
       }, 100)
     })
     return await looking.catch(async (error: unknown) => {
@@ -57,9 +57,7 @@ export class Screen {
     })
   }
 
-  /** Clicks the middle of what has this colour. */
-  async click(colour: string, what: string): Promise<void> {
-    const { x, y, width, height } = await this.see(colour, what)
+  async click({ x, y, width, height }: Box): Promise<void> {
     await this.#page.mouse.click(x + width / 2, y + height / 2, { delay: 30 })
   }
 
