@@ -139,7 +139,7 @@ async function removeBuild(path: string, scope: Scope): Promise<void> {
   await rm(path, { recursive: true, force: true })
 }
 
-/** Device nodes and files of other users can only be made by root. */
+/** Files of several owners can only be made by root. */
 function requireRoot(): void {
   if (process.getuid?.() !== 0) {
     throw new AppError('image_build_failed', { detail: 'building needs root; run the same command with sudo' })

@@ -1,4 +1,9 @@
-/** `node packages/image/src/build.ts --home DIR [--progress bar|lines|json] [--force]` */
+/**
+ * `node packages/image/src/build.ts --home DIR [--progress bar|lines|json] [--force]`
+ *
+ * ANTEROOM_DEBIAN_MIRROR: where Debian comes from instead of its own mirrors, as mmdebstrap takes it: one address, or several
+ * lines of a sources.list (security updates are a line of their own).
+ */
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { AppError, Scope } from '@anteroom/base'

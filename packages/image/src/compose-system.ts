@@ -46,7 +46,7 @@ export async function composeSystem(options: ComposeOptions, log: BuildLog, scop
     '--dpkgopt=force-unsafe-io',
     '--aptopt=APT::Install-Recommends "false"',
     '--aptopt=Acquire::Languages "none"',
-    ...(await hostProxies(scope)),
+    ...(await hostProxies(directory, scope)),
     `--customize-hook=${join(recipeDirectory, 'customize')}`,
     suite,
     root,
@@ -62,9 +62,15 @@ export async function composeSystem(options: ComposeOptions, log: BuildLog, scop
   return { root, kernelDirectory: join(directory, 'kernel'), packagesFile: join(directory, 'packages') }
 }
 
-/** mmdebstrap does not read the host's apt configuration; a proxy that is set there is the only way out on some hosts. */
-async function hostProxies(scope: Scope): Promise<string[]> {
+/**
+ * mmdebstrap does not read the host's apt configuration; a proxy that is set there is the only way out on some hosts. In a
+ * file, because a proxy's address can hold a password and command lines are logged.
+ */
+async function hostProxies(directory: string, scope: Scope): Promise<string[]> {
   const { stdout } = await runCommand(scope, 'apt-config', ['dump'])
   const lines = stdout.split('\n').filter((line) => /^Acquire::(https?|ftp)::Proxy/i.test(line))
-  return lines.map((line) => `--aptopt=${line.replace(/;$/, '')}`)
+  if (lines.length === 0) return []
+  const file = join(directory, 'apt-proxies')
+  await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 })
+  return [`--aptopt=${file}`]
 }

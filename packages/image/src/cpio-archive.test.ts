@@ -1,34 +1,38 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { cpioArchive } from './cpio-archive.ts'
+import { type ArchiveEntry, cpioArchive } from './cpio-archive.ts'
 
-test('another program unpacks the same files, modes and bytes', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'anteroom-cpio-'))
-  try {
-    const odd = Buffer.from([0, 1, 2, 255, 7])
-    const archive = cpioArchive([
-      { path: 'bin', mode: 0o40755 },
-      { path: 'bin/run', mode: 0o100755, content: Buffer.from('#!/bin/sh\n') },
-      { path: 'bin/empty', mode: 0o100644, content: Buffer.alloc(0) },
-      { path: 'odd', mode: 0o100600, content: odd },
-    ])
-    await writeFile(join(directory, 'archive'), archive)
-    await promisify(execFile)('busybox', ['cpio', '-i', '-F', 'archive'], { cwd: directory })
-    expect(await readFile(join(directory, 'bin/run'), 'utf8')).toBe('#!/bin/sh\n')
-    expect((await stat(join(directory, 'bin/run'))).mode & 0o777).toBe(0o755)
-    expect((await stat(join(directory, 'bin/empty'))).size).toBe(0)
-    expect(await readFile(join(directory, 'odd'))).toEqual(odd)
-  } finally {
-    await rm(directory, { recursive: true })
+/** By the format's description; that the kernel agrees is seen by booting (image.host-test.ts). */
+function unpack(archive: Buffer): ArchiveEntry[] {
+  const entries: ArchiveEntry[] = []
+  for (let offset = 0; offset < archive.length; ) {
+    expect(archive.toString('latin1', offset, offset + 6)).toBe('070701')
+    const field = (index: number): number =>
+      Number.parseInt(archive.toString('latin1', offset + 6 + index * 8, offset + 14 + index * 8), 16)
+    const nameEnd = offset + 110 + field(11)
+    expect(archive[nameEnd - 1]).toBe(0)
+    const start = Math.ceil(nameEnd / 4) * 4
+    const content = archive.subarray(start, start + field(6))
+    entries.push({ path: archive.toString('latin1', offset + 110, nameEnd - 1), mode: field(1), content })
+    offset = Math.ceil((start + field(6)) / 4) * 4
   }
+  return entries
+}
+
+test('unpacks to the same names, modes and bytes, whatever their length', () => {
+  const entries = [
+    { path: 'bin', mode: 0o40755, content: Buffer.alloc(0) },
+    ...[0, 1, 2, 3, 4, 5].map((length) => ({
+      path: 'bin/'.padEnd(4 + length, 'x'),
+      mode: 0o100644,
+      content: Buffer.from([0, 255, 7, 1, 2].slice(0, length)),
+    })),
+  ]
+  const unpacked = unpack(cpioArchive(entries))
+  expect(unpacked.pop()?.path).toBe('TRAILER!!!')
+  expect(unpacked).toEqual(entries)
 })
 
-test('the same entries give the same bytes, a multiple of four', () => {
+test('the same entries give the same bytes', () => {
   const entries = [{ path: 'abc', mode: 0o100644, content: Buffer.from('12345') }]
   expect(cpioArchive(entries)).toEqual(cpioArchive(entries))
-  expect(cpioArchive(entries).length % 4).toBe(0)
 })

@@ -26,7 +26,8 @@ export async function runTool({ command, directory, env }: Tool, log: BuildLog, 
   const child = spawn(file, args, {
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
-    env: { ...process.env, ...env, [marker]: directory },
+    // Programs of the administrator, which a root shell does not always find.
+    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, ...env, [marker]: directory },
   })
   const exited = once(child, 'exit')
   scope.defer(async () => {

@@ -3,6 +3,7 @@ import {
   appendFile,
   mkdir,
   mkdtemp,
+  readdir,
   readFile,
   rename,
   rm,
@@ -185,4 +186,18 @@ test('list gives images newest first, the current one marked, and leaves out wha
     { id: older, current: false, bytes: 12 + 12 + 3 },
   ])
   expect(listed[0]?.browser_version).toBe('156-1')
+})
+
+test('collect removes what nobody uses, and nothing else', async () => {
+  const [unused, used, current] = [
+    await publish({ rootfs: 'a' }),
+    await publish({ rootfs: 'b' }),
+    await publish({ rootfs: 'c' }),
+  ]
+  await mkdir(join(home, 'images', '.build-12'))
+  const images = openImages(home)
+  expect(await images.collect(new Set([used]))).toEqual([unused])
+  expect((await readdir(join(home, 'images'))).sort()).toEqual(['.build-12', 'current', current, used].sort())
+  await rm(join(home, 'images', 'current'))
+  expect(await images.collect(new Set())).toEqual([])
 })

@@ -1,5 +1,5 @@
 /** The golden images of this host: which one is current, and whether it is what was published. `packages/image` builds them. */
-import { readdir, readlink } from 'node:fs/promises'
+import { readdir, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, type Scope, systemErrorCode } from '@anteroom/base'
 import { agentProtocol, type Image, type ImageManifest, imageId } from '@anteroom/contract'
@@ -26,6 +26,8 @@ export interface Images {
   verify(id: string, scope: Scope): Promise<void>
   /** Those with a manifest that can be read, newest first. */
   list(): Promise<Image[]>
+  /** Removes the images that are neither current nor `inUse` by a machine; gives their ids. */
+  collect(inUse: ReadonlySet<string>): Promise<string[]>
 }
 
 export function openImages(home: string): Images {
@@ -57,12 +59,20 @@ export function openImages(home: string): Images {
     },
     async list() {
       const current = await currentId(directory)
-      const ids = (await namesIn(directory)).filter((name) => imageId.safeParse(name).success)
+      const ids = await idsIn(directory)
       const manifests = await Promise.all(ids.map((id) => readManifest(directory, id).catch(() => undefined)))
       return manifests
         .filter((manifest) => manifest !== undefined)
         .map((manifest) => summary(manifest, manifest.id === current))
         .sort((a, b) => b.built_at.localeCompare(a.built_at))
+    },
+    async collect(inUse) {
+      const ids = await idsIn(directory)
+      // Read after the list: an image that is published meanwhile is not in it.
+      const current = await currentId(directory)
+      const unused = current === undefined ? [] : ids.filter((id) => id !== current && !inUse.has(id))
+      for (const id of unused) await rm(join(directory, id), { recursive: true, force: true })
+      return unused
     },
   }
 }
@@ -77,9 +87,9 @@ async function currentId(directory: string): Promise<string | undefined> {
   }
 }
 
-async function namesIn(directory: string): Promise<string[]> {
+async function idsIn(directory: string): Promise<string[]> {
   try {
-    return await readdir(directory)
+    return (await readdir(directory)).filter((name) => imageId.safeParse(name).success)
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return []
     throw error
