@@ -9,7 +9,9 @@ import { tapNames } from './tap-names.ts'
 import { openTapSlots } from './tap-slots.ts'
 
 const scope = Scope.root('test')
-const pool = '10.215.0.0/28'
+/** RFC 2544 keeps 198.18.0.0/15 for tests of networks; another part of it for each run. */
+const net = `198.18.${process.pid & 255}`
+const pool = `${net}.0/28`
 let home: string
 let tag: string
 
@@ -31,7 +33,7 @@ afterEach(async () => {
 describe('tap slots', () => {
   test('a prepared slot is there whole, is found complete, and is removed without a trace', async () => {
     const slot = slots().at(2)
-    expect(slot).toEqual({ kind: 'tap', index: 2, ip: '10.215.0.10', vmmUid: 58_002 })
+    expect(slot).toEqual({ kind: 'tap', index: 2, ip: `${net}.10`, vmmUid: 58_002 })
     const { namespace, hostLink } = tapNames(tag, 2)
     await slots().prepare(slot, scope)
     expect(await slots().list(scope)).toEqual([2])
@@ -52,7 +54,7 @@ describe('tap slots', () => {
       expect(rules).toContain(`type filter hook ${hook} priority filter; policy drop;`)
     const accepted = rules.split('\n').filter((line) => line.endsWith(' accept'))
     expect(accepted.map((line) => line.trim())).toEqual([
-      'iifname "up0" oifname "tap0" ip saddr 10.215.0.1 ip daddr 172.16.0.2 tcp dport { 5900, 7000 } ct state established,new counter name "asked" accept',
+      `iifname "up0" oifname "tap0" ip saddr ${net}.1 ip daddr 172.16.0.2 tcp dport { 5900, 7000 } ct state established,new counter name "asked" accept`,
       'iifname "tap0" oifname "up0" ip saddr 172.16.0.2 ct state established ct direction reply accept',
     ])
   })
@@ -116,11 +118,11 @@ describe('openSlots', () => {
     const name = tapNames('othrct', 9).hostLink
     await ip('link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}p`)
     try {
-      await ip('addr', 'add', '10.215.0.5/29', 'dev', name)
+      await ip('addr', 'add', `${net}.5/29`, 'dev', name)
       await ip('link', 'set', name, 'up')
       await expect(openSlots(config({ kind: 'tap', pool }), scope)).rejects.toMatchObject({
         code: 'network_setup_failed',
-        detail: expect.stringMatching(/10\.215\.0\.0\/28 overlaps 10\.215\.0\..* on ar-othrct-9/),
+        detail: expect.stringMatching(`${pool} overlaps ${net}\\..* on ${name};`),
       })
       expect((await openSlots(config({ kind: 'auto', pool }), scope)).kind).toBe('user')
     } finally {

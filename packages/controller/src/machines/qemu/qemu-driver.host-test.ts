@@ -41,7 +41,7 @@ describe.each(['tap', 'user'] as const)('%s slots', (kind) => {
   let used: Slot[] = []
   const config = () => ({
     ...configSchema.parse({
-      network: { kind, pool: '10.216.0.0/26', user_pool: '127.216.0.0/28' },
+      network: { kind, pool: `198.19.${process.pid & 255}.0/26`, user_pool: `127.219.${process.pid & 255}.0/28` },
       vmm: { accelerator: 'tcg' },
     }),
     home,
