@@ -10,7 +10,7 @@ export interface Traces {
   readonly links: readonly string[]
   /** The machine's own directory in the state directory. */
   readonly directories: readonly string[]
-  /** Ports of its address that answer. */
+  /** Ports of its address that answer; of a loopback address only: another one, without its link, is somebody else's. */
   readonly ports: readonly number[]
 }
 
@@ -27,13 +27,14 @@ export interface MachinePlace {
 /** What the kernel itself says is there of a machine; nothing is asked of the controller. */
 export async function tracesOf({ id, ip, home, instance }: MachinePlace): Promise<Traces> {
   const ours = (names: readonly string[]): string[] => names.filter((name) => name.includes(instance))
-  const answers = await Promise.all([agentPort, rfbPort].map((port) => answersOn(ip, port)))
+  const ports = ip.startsWith('127.') ? [agentPort, rfbPort] : []
+  const answers = await Promise.all(ports.map((port) => answersOn(ip, port)))
   return {
     processes: (await processesNaming(`anteroom-${id}`)).map(({ pid }) => pid),
     namespaces: ours(await namesIn('/run/netns')),
     links: ours(await namesIn('/sys/class/net')),
     directories: (await namesIn(join(home, 'machines'))).filter((name) => name.includes(id)),
-    ports: [agentPort, rfbPort].filter((_, index) => answers[index]),
+    ports: ports.filter((_, index) => answers[index]),
   }
 }
 
