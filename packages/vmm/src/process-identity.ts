@@ -21,8 +21,9 @@ export async function identityOf(pid: number): Promise<ProcessIdentity | undefin
   if (stat === undefined) return undefined
   // The second field is the name in parentheses, which may itself hold spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const [state, startTicks] = [fields[0], Number(fields[19])]
-  if (state === 'Z' || state === 'X') return undefined
+  const [state, threads, startTicks] = [fields[0], Number(fields[17]), Number(fields[19])]
+  // The first thread of a killed process is a zombie while others still hold its files: its tap would be busy.
+  if (state === 'X' || (state === 'Z' && threads <= 1)) return undefined
   return { pid, startTicks, bootId: await bootId() }
 }
 

@@ -55,7 +55,11 @@ export class QemuDriver implements MachineDriver {
   create(spec: MachineSpec, scope: Scope): Promise<Machine> {
     return this.#oneAtATime(spec.id, async () => {
       const running = await this.#found(spec.id)
-      return running ? await this.#adopt(running, scope) : await this.#start(spec, scope)
+      if (running) return await this.#adopt(running, scope)
+      // A process that is just dying has no name any more, but may still hold the slot's tap.
+      const dying = await this.#processOf(spec.id)
+      if (dying) await end(dying, scope)
+      return await this.#start(spec, scope)
     })
   }
 
