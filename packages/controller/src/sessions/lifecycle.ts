@@ -36,6 +36,10 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
   async function leaseOf(row: SessionRow): Promise<Lease> {
     const lease = await leases.ofSession(store.db, row.id)
     if (!lease) throw new AppError('machine_lost', { detail: 'no machine is leased to this session' })
+    if (lease.slot_kind !== slots.kind)
+      throw new AppError('machine_lost', {
+        detail: `it is on a ${lease.slot_kind} slot; this controller makes ${slots.kind} slots`,
+      })
     return lease
   }
 

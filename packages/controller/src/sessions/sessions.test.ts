@@ -198,6 +198,21 @@ describe('a controller that starts again', () => {
     expect(await world.leftovers()).toEqual([])
   })
 
+  test('ends what is on slots of another kind, which it cannot reach', async () => {
+    world = await SessionWorld.open()
+    const id = await world.create()
+    await world.reaches(id, 'ready')
+    await world.stopController()
+    await world.store.db.updateTable('machines').set({ slot_kind: 'tap' }).execute()
+    world.startController()
+    await world.reaches(id, 'ended')
+    expect((await world.sessions.get(id)).failure).toMatchObject({
+      code: 'machine_lost',
+      detail: expect.stringContaining('tap'),
+    })
+    expect(await world.leftovers()).toEqual([])
+  })
+
   test('sweeps what no session holds, and leaves what one does', async () => {
     world = await SessionWorld.open()
     const id = await world.create()
