@@ -34,6 +34,8 @@ const reporters: Record<ProgressKind, () => (progress: BuildProgress) => void> =
     },
 }
 
+let endedBy: NodeJS.Signals | undefined
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { home: { type: 'string' }, progress: { type: 'string' }, force: { type: 'boolean', default: false } },
@@ -44,9 +46,10 @@ async function main(): Promise<void> {
   }
   const scope = Scope.root('image build')
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () =>
-      scope.cancel(new AppError('shutting_down', { detail: `the build was ended by ${signal}` })),
-    )
+    process.once(signal, () => {
+      endedBy = signal
+      scope.cancel()
+    })
   }
   const mirrors = (process.env.ANTEROOM_DEBIAN_MIRROR ?? '').split('\n').filter((line) => line.trim() !== '')
   const { home, force } = values
@@ -60,7 +63,9 @@ async function main(): Promise<void> {
 try {
   await main()
 } catch (error) {
-  if (error instanceof AppError) {
+  if (endedBy) {
+    process.stderr.write(`\nThe build was ended by ${endedBy}; the current image is as it was.\n`)
+  } else if (error instanceof AppError) {
     process.stderr.write(`\n${error.code}: ${error.message}\n${errorDefinitions[error.code].hint}\n`)
   } else {
     process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
