@@ -18,18 +18,23 @@ export const readRecord = (home) =>
 
 /** Makes ready what is missing: system packages, Node 24 and libraries, web pages, golden image. Seconds when nothing is. */
 export async function setUp(home, packages) {
+  await ensureTools(home, packages)
+  await ensureWebBundle()
+  await ensureImage(home)
+}
+
+/** System packages, Node 24 and libraries. */
+export async function ensureTools(home, packages) {
   const platform = await checkPlatform()
   await mkdir(home, { recursive: true, mode: 0o700 })
   const known = (await readRecord(home))?.packages ?? []
   const added = await ensurePackages(packages, platform)
   await writeFile(recordOf(home), `${JSON.stringify({ packages: [...new Set([...known, ...added])] }, null, 2)}\n`)
   await ensureDependencies()
-  await ensureWebBundle()
-  await ensureImage(home)
 }
 
 /** The builder skips what is built already, and draws its own progress bar. */
-export async function ensureImage(home) {
-  if ((await run(node, ['packages/image/src/build.ts', '--home', home])) !== 0)
+export async function ensureImage(home, flags = []) {
+  if ((await run(node, ['packages/image/src/build.ts', '--home', home, ...flags])) !== 0)
     throw new SetUpError('The golden image could not be built; the messages are above.')
 }

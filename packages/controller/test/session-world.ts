@@ -73,7 +73,7 @@ export class SessionWorld {
       driver: createFakeDriver(host),
       accelerator: 'tcg',
       leases: createLeases(slots),
-      images: { current: async () => image, get: async () => image },
+      images: { current: async () => image, get: async () => image, collect: async () => [] },
       live: { close: async () => {}, isPainted: async () => true },
       egress: { attach() {}, isAttached: () => true, detach() {}, records: () => [], close() {} },
       vault: await openVault({ keyFile: join(home, 'vault.key'), store, clock: systemClock }),

@@ -201,3 +201,16 @@ test('collect removes what nobody uses, and nothing else', async () => {
   await rm(join(home, 'images', 'current'))
   expect(await images.collect(new Set())).toEqual([])
 })
+
+test('collect leaves the images of another state directory alone', async () => {
+  const unused = await publish({ rootfs: 'a' })
+  await publish({ rootfs: 'b' })
+  const other = await mkdtemp(join(tmpdir(), 'anteroom-images-'))
+  try {
+    await symlink(join(home, 'images'), join(other, 'images'))
+    expect(await openImages(other).collect(new Set())).toEqual([])
+    expect(await openImages(home).collect(new Set())).toEqual([unused])
+  } finally {
+    await rm(other, { recursive: true })
+  }
+})

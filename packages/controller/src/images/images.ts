@@ -1,5 +1,5 @@
 /** The golden images of this host: which one is current, and whether it is what was published. `packages/image` builds them. */
-import { readdir, readlink, rm } from 'node:fs/promises'
+import { lstat, readdir, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, type Scope, systemErrorCode } from '@anteroom/base'
 import { agentProtocol, type Image, type ImageManifest, imageId } from '@anteroom/contract'
@@ -67,6 +67,8 @@ export function openImages(home: string): Images {
         .sort((a, b) => b.built_at.localeCompare(a.built_at))
     },
     async collect(inUse) {
+      // Images of another state directory, whose machines are not known here.
+      if (await isLink(directory)) return []
       const ids = await idsIn(directory)
       // Read after the list: an image that is published meanwhile is not in it.
       const current = await currentId(directory)
@@ -76,6 +78,12 @@ export function openImages(home: string): Images {
     },
   }
 }
+
+const isLink = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    (status) => status.isSymbolicLink(),
+    () => false,
+  )
 
 /** `current` is a symbolic link to the image's directory beside it. */
 async function currentId(directory: string): Promise<string | undefined> {

@@ -24,7 +24,7 @@ export interface SessionDeps {
   readonly accelerator: Accelerator
   readonly slots: Slots
   readonly leases: Leases
-  readonly images: Pick<Images, 'current' | 'get'>
+  readonly images: Pick<Images, 'current' | 'get' | 'collect'>
   readonly live: Pick<Live, 'close' | 'isPainted'>
   readonly egress: Egress
   readonly vault: Vault

@@ -37,6 +37,9 @@ export const chromiumArgs = (config: AgentConfig, profileDir: string): string[] 
   '--password-store=basic',
   // The agent opens a new window within milliseconds; a new browser takes 20 s under emulation.
   '--keep-alive-for-test',
+  // A child process ends itself when the browser has not connected to it within 15 s. Emulated on a busy host it takes longer, and
+  // the page then loads for ever (seen in 3 of 5 boots; with this in 0 of 5).
+  '--ipc-connection-timeout=300',
   '--hide-crash-restore-bubble',
   '--noerrdialogs',
   // Without a GPU the software compositor is quicker than GL emulated by SwiftShader, which compiles shaders at run time.

@@ -42,7 +42,7 @@ export interface TestMachine {
 
 export async function startTestMachine(): Promise<TestMachine> {
   const home = await mkdtemp(join(tmpdir(), 'anteroom-agent-'))
-  const log = createAgentLog(process.env['ANTEROOM_TEST_LOG'] ? (line) => process.stdout.write(line) : () => {})
+  const log = createAgentLog(process.env.ANTEROOM_TEST_LOG ? (line) => process.stdout.write(line) : () => {})
   const scope = Scope.root('test', log)
   const rfbPort = await freePort()
   const agent = await startAgent(

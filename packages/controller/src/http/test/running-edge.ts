@@ -78,7 +78,7 @@ export async function startEdge({ clock = systemClock, log = silentLog, publicUr
     egress: absent('egress'),
     metrics: absent('metrics'),
     leases: createLeases(absent('slots')),
-    images: { current: async () => absent('image'), get: () => absent('image') },
+    images: { current: async () => absent('image'), get: () => absent('image'), collect: () => absent('image') },
     accelerator: 'tcg',
     publicUrl: () => url,
     agentOf: () => absent('agent'),
