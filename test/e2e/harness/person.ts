@@ -19,11 +19,15 @@ export async function signInAsPerson(page: Page, hostedUrl: string, provider: st
   const screen = new Screen(page)
   await screen.connected()
   const colours = provider === 'demo' ? palette.idpLogin : palette.siteLogin
-  await screen.see(colours.band, 'the login page')
+  const band = await screen.see(colours.band, 'the login page')
   await moments.atLogin?.()
   // The ring is around the field that has the focus: the name, and after Tab the password below it.
   const nameField = await screen.see(focusColour, 'the name field')
+  // Each click is seen to have had its effect: in a busy browser keys overtake a click that went before them.
+  await screen.click(band)
+  await screen.noLongerSee(focusColour, 'the ring')
   await screen.click(nameField)
+  await screen.see(focusColour, 'the name field again')
   await screen.type(person.name)
   await screen.press('Tab')
   const isBelow = (box: Box): boolean => box.y > nameField.y

@@ -41,20 +41,28 @@ export class Screen {
 
   /** Where `colour` comes to rest, and `isThere` holds. */
   async see(colour: string, what: string, isThere: (box: Box) => boolean = () => true): Promise<Box> {
-    const looking = Scope.root('e2e').run({ name: `${what} is on the screen`, deadlineMs: 120_000 }, async (scope) => {
-      let last = ''
-      return await scope.until(async () => {
-        const box = await this.find(colour)
-        const now = JSON.stringify(box)
-        const isAtRest = now === last
-        last = now
-        return box && isAtRest && isThere(box) ? box : undefined
-      }, 100)
+    let last = ''
+    return await this.#watch(`${what} is on the screen`, async () => {
+      const box = await this.find(colour)
+      const now = JSON.stringify(box)
+      const isAtRest = now === last
+      last = now
+      return box && isAtRest && isThere(box) ? box : undefined
     })
-    return await looking.catch(async (error: unknown) => {
-      await this.#page.screenshot({ path: join(resultsDirectory, `not-seen-${what.replaceAll(' ', '-')}.png`) })
+  }
+
+  async noLongerSee(colour: string, what: string): Promise<void> {
+    await this.#watch(`${what} is gone`, async () => (await this.find(colour)) === undefined || undefined)
+  }
+
+  /** What was to be seen and did not come leaves a picture of what was there instead. */
+  async #watch<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+    try {
+      return await Scope.root('e2e').run({ name: what, deadlineMs: 120_000 }, (scope) => scope.until(look, 100))
+    } catch (error) {
+      await this.#page.screenshot({ path: join(resultsDirectory, `missed-${what.replaceAll(' ', '-')}.png`) })
       throw error
-    })
+    }
   }
 
   async click({ x, y, width, height }: Box): Promise<void> {
