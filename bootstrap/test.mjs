@@ -21,7 +21,7 @@ const project = (name, args, home, directory) => async () => {
   const report = join(directory, `${name}.json`)
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   // Not ANTEROOM_…: the controllers under test take every such variable for a setting of theirs.
-  const env = { ...environment(), E2E_IMAGES: join(home, 'images') }
+  const env = { ...environment(), TEST_IMAGES: join(home, 'images') }
   delete env.ANTEROOM_HOME
   const code = await run(node, [bin('vitest'), 'run', '--project', name, ...reporters, ...args], { env })
   return countTests(await readFile(report, 'utf8').catch(() => undefined), code)

@@ -8,9 +8,10 @@ import { bootTest } from './boot-test.ts'
 import { openBuildLog } from './build-log.ts'
 import { fileNames, intactCurrent, type PublishedImage } from './publish.ts'
 
-const home = process.env.ANTEROOM_HOME
-const current = home === undefined ? undefined : await intactCurrent(join(home, 'images'))
-const why = home === undefined ? 'ANTEROOM_HOME is not set' : `${home} has no intact image`
+/** `npm test` builds them and says where. */
+const images = process.env.TEST_IMAGES
+const current = images === undefined ? undefined : await intactCurrent(images)
+const why = images === undefined ? 'TEST_IMAGES is not set' : `${images} has no intact image`
 
 describe.skipIf(!current)(current ? `the golden image ${current.id}` : `the golden image (skipped: ${why})`, () => {
   const image = current as PublishedImage
@@ -54,7 +55,7 @@ describe.skipIf(!current)(current ? `the golden image ${current.id}` : `the gold
     await using log = await openBuildLog(join(directory, 'boot.log'))
     const options = {
       directory: join(directory, 'boot'),
-      cacheFile: join(home ?? '', 'cache', 'acceleration.json'),
+      cacheFile: join(images ?? '', '../cache/acceleration.json'),
       vmmBinary: 'qemu-system-x86_64',
     }
     const result = await Scope.root('test').run({ name: 'boot' }, (scope) => bootTest(subject(), options, log, scope))
@@ -77,7 +78,7 @@ describe.skipIf(!current)(current ? `the golden image ${current.id}` : `the gold
     await using log = await openBuildLog(join(directory, 'broken.log'))
     const options = {
       directory: join(directory, 'broken'),
-      cacheFile: join(home ?? '', 'cache', 'acceleration.json'),
+      cacheFile: join(images ?? '', '../cache/acceleration.json'),
       vmmBinary: 'qemu-system-x86_64',
     }
     const broken = { ...subject(), rootfs: join(image.directory, 'initrd') }
