@@ -16,7 +16,9 @@ export const environment = () => ({
 })
 
 /**
- * Runs a program in the foreground to its end; gives its exit code.
+ * Runs a program in the foreground to its end; gives its exit code. Signals are passed on, each once: Ctrl-C reaches the whole
+ * process group of the terminal and npm passes it on besides, so that a program in that group would see it two or three times,
+ * and most take the second for "at once, without cleaning up". Hence a session of its own (setsid(2)).
  * @param {string} file
  * @param {readonly string[]} args
  * @param {import('node:child_process').SpawnOptions} [options]
@@ -24,13 +26,35 @@ export const environment = () => ({
  */
 export const run = (file, args, options = {}) =>
   new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd: root, env: environment(), stdio: 'inherit', ...options })
-    child.on('error', reject)
-    child.on('exit', (code, signal) => resolve(code ?? exitCodeOf(signal)))
+    const child = spawn(file, args, { cwd: root, env: environment(), stdio: 'inherit', detached: true, ...options })
+    const stopPassing = passSignals(child)
+    child.on('error', (error) => {
+      stopPassing()
+      reject(error)
+    })
+    child.on('exit', (code, signal) => {
+      stopPassing()
+      resolve(code ?? exitCodeOf(signal))
+    })
   })
 
+/** Gives what ends it. */
+function passSignals(child) {
+  const passed = new Set()
+  const pass = (signal) => {
+    if (passed.has(signal)) return
+    passed.add(signal)
+    child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal)
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  for (const signal of signals) process.on(signal, pass)
+  return () => {
+    for (const signal of signals) process.off(signal, pass)
+  }
+}
+
 /** As a shell says it: 128 and the number of the signal. */
-export const exitCodeOf = (signal) => 128 + (constants.signals[signal] ?? 0)
+const exitCodeOf = (signal) => 128 + (constants.signals[signal] ?? 0)
 
 /**
  * What a program prints, and how it ended; 127 where it is not there.
