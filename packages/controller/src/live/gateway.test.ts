@@ -119,6 +119,35 @@ describe('the gateway', () => {
     expect(gateway.live.viewers(sessionId)).toBe(0)
   })
 
+  test('what a viewer typed before it left reaches a machine that is busy sending its picture', async () => {
+    const gone = Promise.withResolvers<void>()
+    const received = Promise.withResolvers<number>()
+    const picture = Buffer.alloc(256 * 1024)
+    const machine = await machineThat(async (socket) => {
+      const { read } = await shakeHands(socket)
+      const send = (): void => void (socket.writable && socket.write(picture, () => setImmediate(send)))
+      send()
+      await gone.promise
+      let keys = 0
+      try {
+        for (; ; keys++) await read(key.length)
+      } catch {
+        received.resolve(keys)
+      }
+    })
+    const viewer = await gateway.view(sessionId, 'control', machine.endpoint)
+    await viewer.enter()
+    for (let n = 0; n < 1000; n++) viewer.socket.send(key)
+    // Answered in order: the gateway has the keys.
+    viewer.socket.ping()
+    await once(viewer.socket, 'pong')
+    viewer.socket.terminate()
+    await viewer.closed
+    gone.resolve()
+    expect(await received.promise).toBe(1000)
+    await viewer.served
+  })
+
   test('the controller stopping is said', async () => {
     const machine = await collectingMachine()
     const viewer = await gateway.view(sessionId, 'control', machine.endpoint)

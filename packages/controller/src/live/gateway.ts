@@ -2,11 +2,12 @@ import type { Socket } from 'node:net'
 import { addAbortSignal, type Duplex } from 'node:stream'
 import { AppError, type Clock, type Scope } from '@anteroom/base'
 import { type LiveCloseReason, liveCloseCodes } from '@anteroom/contract'
-import { createWebSocketStream, WebSocket } from 'ws'
+import { WebSocket } from 'ws'
 import { ClientMessageFilter } from './client-message-filter.ts'
 import type { LiveAccess, RfbEndpoint } from './live.ts'
 import { connectToMachine, greetViewer, sharedClientInit } from './rfb-handshake.ts'
 import { RfbViolation } from './rfb-violation.ts'
+import { ViewerStream } from './viewer-stream.ts'
 
 /** Shown to the person when the page has nothing better to say; at most 123 bytes (RFC 6455 section 5.5.1). */
 const closeTexts = {
@@ -41,9 +42,8 @@ export interface View {
 /** Serves one viewer until the view is over, tells them why, and leaves neither socket behind. Never rejects. */
 export async function serveView(view: View, scope: Scope): Promise<void> {
   const { socket } = view
-  const viewer = createWebSocketStream(socket, { writableHighWaterMark: bufferBytes })
-  // The end of the stream says it all; without listeners a broken connection would end the process.
-  viewer.on('error', () => {})
+  const viewer = new ViewerStream(socket, bufferBytes)
+  // The end of the stream says it all; without a listener a broken connection would end the process.
   socket.on('error', () => {})
   const textFrame = new Promise<End>((resolve) => {
     socket.on('message', (_data, isBinary) => {
