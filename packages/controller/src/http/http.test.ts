@@ -82,6 +82,30 @@ describe('the hosted page', () => {
     expect(await problemOf(await enter())).toMatchObject({ status: 403, code: 'entry_invalid' })
   })
 
+  test('tells why the session failed in words, and keeps what the console said for the operator', async () => {
+    const created = await edge.newSession()
+    const cookie = await edge.visitorOf(created)
+    const failure = {
+      code: 'vmm_exited',
+      stage: 'boot',
+      message: 'It stopped.',
+      hint: 'Read it.',
+      detail: 'console: secrets',
+    }
+    await edge.store.db
+      .updateTable('sessions')
+      .set({ status: 'ending', outcome: 'failed', failure: JSON.stringify(failure) })
+      .where('id', '=', created.id)
+      .execute()
+    const get = async (path: string, headers: Record<string, string>) =>
+      (await fetch(`${edge.url}/v1/sessions/${created.id}${path}`, { headers })).json()
+    const quiet = expect.objectContaining({ code: 'vmm_exited', message: 'It stopped.', detail: null })
+    expect(await get('/page', { cookie })).toMatchObject({ session: { failure: quiet } })
+    expect(await get('', { cookie })).toMatchObject({ failure: quiet })
+    const operator = await get('', { authorization: `Bearer ${edge.operatorKey}` })
+    expect(operator).toMatchObject({ failure: { detail: 'console: secrets' } })
+  })
+
   test('of a session that does not exist is refused like a wrong secret', async () => {
     const body = { secret: 'x'.repeat(43) }
     for (const id of [(await edge.newSession()).id, newId('session')])

@@ -2,6 +2,7 @@ import { providerSummary, session } from '@anteroom/contract'
 import { z } from 'zod'
 import { visitorCookie } from '../authorisation.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
+import { sessionFor } from '../session-for.ts'
 import { noContent, sessionParams } from './parameters.ts'
 
 const tags = ['hosted page']
@@ -51,7 +52,7 @@ export function hostedPageRoutes(app: HttpApp, { access, sessions, providers, cl
     async (request) => {
       const shown = await sessions.get(request.params.id)
       return {
-        session: shown,
+        session: sessionFor(request.principal, shown),
         provider: providers.list().find(({ name }) => name === shown.provider) ?? null,
         server_time: new Date(clock.now()).toISOString(),
       }

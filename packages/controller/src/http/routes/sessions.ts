@@ -3,6 +3,7 @@ import { createdSession, createSession, session, sessionStatus } from '@anteroom
 import { z } from 'zod'
 import { principalName } from '../authorisation.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
+import { sessionFor } from '../session-for.ts'
 import { sessionStream } from '../session-stream.ts'
 import { idempotencyHeaders, idempotencyKeyOf, noBody, page, pageOf, sessionParams } from './parameters.ts'
 
@@ -56,7 +57,7 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
       config: { access: { scope: 'sessions:read', visitor: true } },
       schema: { tags, summary: 'One session', params: sessionParams, response: { 200: session } },
     },
-    (request) => sessions.get(request.params.id),
+    async (request) => sessionFor(request.principal, await sessions.get(request.params.id)),
   )
   sessionActions(app, context)
   sessionEvents(app, context)
@@ -76,7 +77,7 @@ function sessionActions(app: HttpApp, { sessions }: RouteContext): void {
         response: { 200: session },
       },
     },
-    (request) => sessions.requestCapture(request.params.id),
+    async (request) => sessionFor(request.principal, await sessions.requestCapture(request.params.id)),
   )
   app.post(
     '/v1/sessions/:id/cancel',
@@ -90,7 +91,7 @@ function sessionActions(app: HttpApp, { sessions }: RouteContext): void {
         response: { 200: session },
       },
     },
-    (request) => sessions.requestEnd(request.params.id, 'cancelled'),
+    async (request) => sessionFor(request.principal, await sessions.requestEnd(request.params.id, 'cancelled')),
   )
 }
 
