@@ -58,10 +58,12 @@ export async function buildImage(options: BuildOptions, scope: Scope): Promise<P
       meter.begin(step)
       options.onProgress(meter.now)
     }
-    begin('Bundle the agent')
+    // Told only when it is known that there is something to build.
+    meter.begin('Bundle the agent')
     const inputs = await readInputs()
     const current = options.force ? undefined : await intactCurrent(images)
     if (current?.manifest.inputs_sha256 === inputs.sha256) return current
+    options.onProgress(meter.now)
     const ticking = tick(() => options.onProgress(meter.now), scope)
     try {
       return await build({ options, images, inputs, meter, begin }, scope)
