@@ -46,6 +46,8 @@ export class Browser {
         env: {
           ...childEnvironment(config.personHome),
           DISPLAY: `:${config.display.number}`,
+          // What it keeps in a temporary directory goes with its home.
+          TMPDIR: config.personHome,
           // There is no bus in the machine; without this Chromium looks for one and waits.
           DBUS_SESSION_BUS_ADDRESS: 'disabled:',
         },
