@@ -1,5 +1,5 @@
 import { AppError, type Scope } from '@anteroom/base'
-import { providerDefinition, rfbPort } from '@anteroom/contract'
+import { type CaptureSummary, providerDefinition, rfbPort } from '@anteroom/contract'
 import { egressPolicyOf } from '../egress/egress.ts'
 import type { Lease } from '../leases/leases.ts'
 import { watchMachine, whyNotBooted } from './autopsy.ts'
@@ -41,6 +41,12 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
         detail: `it is on a ${lease.slot_kind} slot; this controller makes ${slots.kind} slots`,
       })
     return lease
+  }
+
+  async function keptBy(row: SessionRow): Promise<CaptureSummary | null> {
+    // Deleted meanwhile: then nothing of this session is kept.
+    const connection = await deps.connections.get(row.connection_id ?? '').catch(() => undefined)
+    return connection?.last_session_id === row.id ? connection.captured : null
   }
 
   const whileAlive = <T>(lease: Lease, scope: Scope, work: (scope: Scope) => Promise<T>): Promise<T> =>
@@ -139,6 +145,10 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
     },
 
     async end(row, reason) {
+      // Whatever came in between: what the vault has confirmed was handed over, and the outcome says so.
+      const kept = row.status === 'capturing' ? await keptBy(row) : null
+      if (kept)
+        return await rows.move(row, 'ending', 'teardown', { outcome: 'completed', captured: JSON.stringify(kept) })
       const stage = await store.db
         .selectFrom('stages')
         .select('name')

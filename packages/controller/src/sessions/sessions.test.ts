@@ -128,6 +128,27 @@ describe('a session that cannot go on', () => {
   })
 })
 
+test.each(['vmm_exited', 'deadline_exceeded'] as const)(
+  'what the vault has confirmed is completed, even when %s came before the row said so',
+  async (code) => {
+    world = await SessionWorld.open()
+    const { vault } = world.deps
+    const store = vault.store.bind(vault)
+    vault.store = async (...credential) => {
+      await store(...credential)
+      throw new AppError(code)
+    }
+    const id = await world.create()
+    await world.reaches(id, 'ready')
+    await (await world.guestOf(id)).personSignsIn()
+    await world.reaches(id, 'ended')
+    const ended = await world.sessions.get(id)
+    expect(ended).toMatchObject({ outcome: 'completed', failure: null, captured: { tokens: ['access_token'] } })
+    expect(await vault.read(ended.connection_id ?? '')).toMatchObject({ version: 1 })
+    expect(await world.leftovers()).toEqual([])
+  },
+)
+
 describe('ending a session', () => {
   test.each(['queued', 'vm_created', 'ready'] as const)(
     'by request while it is %s is once and for all',
