@@ -165,6 +165,14 @@ describe('the process', () => {
     expect(await metrics.text()).toBe('anteroom_up 1\n')
   })
 
+  test('says which port it cannot have, why, and what to do', async () => {
+    const port = Number(new URL(edge.url).port)
+    await expect(startEdge({ port })).rejects.toMatchObject({
+      code: 'config_invalid',
+      detail: `listen 127.0.0.1:${port}: another program listens there. Stop that one, or choose another port: npm start -- --port N`,
+    })
+  })
+
   test('says what is missing', async () => {
     const starting = await startEdge({ overrides: { ready: async () => ['no golden image'] } })
     const answer = await problemOf(await starting.call('GET', '/readyz'))

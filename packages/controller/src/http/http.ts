@@ -1,6 +1,6 @@
 /** The edge: parses, authorises, answers; decides nothing. */
 import { randomUUID } from 'node:crypto'
-import { AppError, type Clock } from '@anteroom/base'
+import { AppError, type Clock, systemErrorCode } from '@anteroom/base'
 import fastifyCookie from '@fastify/cookie'
 import fastifyHelmet from '@fastify/helmet'
 import fastifyRateLimit from '@fastify/rate-limit'
@@ -30,7 +30,7 @@ import { validatorCompiler } from './validation.ts'
 export type { HttpDeps } from './http-deps.ts'
 
 export interface Http {
-  /** Gives the address to open. */
+  /** Gives the address to open. @throws AppError config_invalid when the address cannot be listened at */
   listen(host: string, port: number): Promise<string>
   /** Ends within about two seconds, whatever clients do. */
   close(): Promise<void>
@@ -64,12 +64,24 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
     routes,
     async listen(host, port) {
       origins.listening(host)
-      const url = await app.listen({ host, port })
+      const url = await app
+        .listen({ host, port })
+        .catch((error: unknown) => Promise.reject(cannotListen(host, port, error)))
       log.info({ url }, 'listening')
       return url
     },
     close: () => stop(app, stopping, deps.clock),
   }
+}
+
+function cannotListen(host: string, port: number, cause: unknown): AppError {
+  const whys: Partial<Record<string, string>> = {
+    EADDRINUSE: 'another program listens there. Stop that one, or choose another port: npm start -- --port N',
+    EACCES: 'this user may not use that port. Choose one from 1024 on: npm start -- --port N',
+    EADDRNOTAVAIL: 'that is no address of this host',
+  }
+  const why = whys[systemErrorCode(cause) ?? ''] ?? (cause instanceof Error ? cause.message : String(cause))
+  return new AppError('config_invalid', { detail: `listen ${host}:${port}: ${why}`, cause })
 }
 
 async function stop(app: HttpApp, stopping: AbortController, clock: Clock): Promise<void> {

@@ -43,12 +43,20 @@ export interface EdgeOptions {
   readonly clock?: Clock
   readonly log?: Log
   readonly publicUrl?: string
+  /** Left out: any free one. */
+  readonly port?: number
   readonly overrides?: Partial<HttpDeps>
 }
 
 export type Edge = Awaited<ReturnType<typeof startEdge>>
 
-export async function startEdge({ clock = systemClock, log = silentLog, publicUrl, overrides }: EdgeOptions = {}) {
+export async function startEdge({
+  clock = systemClock,
+  log = silentLog,
+  publicUrl,
+  port = 0,
+  overrides,
+}: EdgeOptions = {}) {
   const home = await mkdtemp(join(tmpdir(), 'anteroom-http-'))
   const webRoot = join(home, 'web')
   await mkdir(join(webRoot, 'assets'), { recursive: true })
@@ -92,7 +100,18 @@ export async function startEdge({ clock = systemClock, log = silentLog, publicUr
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', body: 'anteroom_up 1\n' }),
     ...overrides,
   })
-  url = await http.listen('127.0.0.1', 0)
+  const stop = async (): Promise<void> => {
+    await http.close()
+    providers.close()
+    await store.close()
+    await rm(home, { recursive: true })
+  }
+  try {
+    url = await http.listen('127.0.0.1', port)
+  } catch (error) {
+    await stop()
+    throw error
+  }
 
   const key = async (...scopes: KeyScope[]): Promise<string> => {
     const id = newId('key')
@@ -185,12 +204,7 @@ export async function startEdge({ clock = systemClock, log = silentLog, publicUr
       })
     },
 
-    async stop(): Promise<void> {
-      await http.close()
-      providers.close()
-      await store.close()
-      await rm(home, { recursive: true })
-    },
+    stop,
   }
 }
 
