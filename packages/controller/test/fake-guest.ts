@@ -1,38 +1,9 @@
 import { Duplex } from 'node:stream'
 import { AppError } from '@anteroom/base'
-import type {
-  AgentCaptured,
-  AgentOpen,
-  AgentStatus,
-  CaptureSummary,
-  CredentialValue,
-  SealedPayload,
-} from '@anteroom/contract'
+import type { AgentCaptured, AgentOpen, AgentStatus, SealedPayload } from '@anteroom/contract'
 import { CompactEncrypt, importJWK } from 'jose'
 import type { AgentLink } from '../src/agent/agent.ts'
-
-const tokens: CredentialValue = {
-  kind: 'oauth2',
-  issuer: 'https://idp.example.com',
-  client_id: 'client',
-  access_token: 'an access token',
-  token_type: 'Bearer',
-  refresh_token: null,
-  id_token: null,
-  scope: 'openid',
-  expires_at: null,
-}
-
-const summary: CaptureSummary = {
-  kind: 'oauth2',
-  tokens: ['access_token'],
-  scopes: ['openid'],
-  cookies: 0,
-  origins: [],
-  local_storage: 0,
-  session_storage: 0,
-  indexed_db: 0,
-}
+import { sampleSummary, sampleTokens } from './sample-credential.ts'
 
 /** The guest as the controller sees it over the link: behaves as agent-link.ts says, with a person who signs in when told to. */
 export class FakeGuest implements AgentLink {
@@ -113,12 +84,12 @@ export class FakeGuest implements AgentLink {
       session_id,
       provider: provider.name,
       captured_at: new Date().toISOString(),
-      value: tokens,
+      value: sampleTokens,
     }
     const sealed = await new CompactEncrypt(Buffer.from(JSON.stringify(payload)))
       .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', kid: sealing_key.kid })
       .encrypt(await importJWK({ ...sealing_key }, 'ECDH-ES'))
-    return { sealed, summary }
+    return { sealed, summary: sampleSummary }
   }
 
   async wipe(): Promise<void> {

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Log } from '@anteroom/base'
 import { errors, type InteractionResults, type Provider } from 'oidc-provider'
-import { accounts, authenticate, findAccount } from './accounts.ts'
+import { authenticate, findAccount } from './accounts.ts'
+import { loginForm } from './login-form.ts'
 import { html, type Page, readForm, sendPage } from './page.ts'
 
 export const identityProviderName = 'Demo Identity'
@@ -60,14 +61,7 @@ const loginPage = (interaction: Interaction, wrongName?: string): Page => ({
   from,
   title: 'Sign in',
   status: wrongName === undefined ? 200 : 401,
-  body: html`
-${wrongName === undefined ? '' : html`<p class="wrong" role="alert">That name and password do not match.</p>`}
-<form method="post" action="${interactionPath}${interaction.uid}/login">
-<label>Name<input name="name" value="${wrongName ?? ''}" autocomplete="off" autocapitalize="none" spellcheck="false" required autofocus></label>
-<label>Password<input name="password" type="password" autocomplete="off" required></label>
-<button class="lead">Sign in</button>
-</form>
-<p class="hint">For trying out: ${accounts.map(({ name, password }) => html`<code>${name}</code> / <code>${password}</code> `)}</p>`,
+  body: loginForm(`${interactionPath}${interaction.uid}/login`, wrongName),
 })
 
 const scopeWords: Record<string, string> = {

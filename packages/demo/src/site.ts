@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Scope } from '@anteroom/base'
-import { type Account, accounts, authenticate } from './accounts.ts'
+import { type Account, authenticate } from './accounts.ts'
 import type { LoopbackServer } from './listen.ts'
+import { loginForm } from './login-form.ts'
 import { html, type Page, readForm, sendPage } from './page.ts'
 
 /** HttpOnly: the page's own scripts cannot see it. */
@@ -79,14 +80,7 @@ const loginPage = (wrongName?: string): Page => ({
   from,
   title: 'Welcome back',
   status: wrongName === undefined ? 200 : 401,
-  body: html`
-${wrongName === undefined ? '' : html`<p class="wrong" role="alert">That name and password do not match.</p>`}
-<form method="post" action="/login">
-<label>Name<input name="name" value="${wrongName ?? ''}" autocomplete="off" autocapitalize="none" spellcheck="false" required autofocus></label>
-<label>Password<input name="password" type="password" autocomplete="off" required></label>
-<button class="lead">Sign in</button>
-</form>
-<p class="hint">For trying out: ${accounts.map(({ name, password }) => html`<code>${name}</code> / <code>${password}</code> `)}</p>`,
+  body: loginForm('/login', wrongName),
 })
 
 /** Leads home only when the browser's storage is filled: who is at /home has everything. */

@@ -9,10 +9,10 @@ import {
   type AgentStatus,
   agentClaim,
   agentPort,
-  type CaptureSummary,
   maxSealedBytes,
 } from '@anteroom/contract'
 import { afterEach, describe, expect, test } from 'vitest'
+import { sampleSummary } from '../../test/sample-credential.ts'
 import { createAgentLink, machineSecrets } from './agent.ts'
 
 // An address of its own: the port is the contract's.
@@ -31,16 +31,7 @@ const hello: AgentHello = {
   browser: 'up',
 }
 const status: AgentStatus = { version: 3, phase: 'waiting', display: 'up', browser: 'up', failure: null }
-const summary: CaptureSummary = {
-  kind: 'oauth2',
-  tokens: ['access_token'],
-  scopes: ['openid'],
-  cookies: 0,
-  origins: [],
-  local_storage: 0,
-  session_storage: 0,
-  indexed_db: 0,
-}
+const summary = sampleSummary
 const open: AgentOpen = {
   session_id: `ses_${'b'.repeat(24)}`,
   provider: {

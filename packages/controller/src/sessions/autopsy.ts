@@ -15,9 +15,11 @@ export async function deathOf(driver: MachineDriver, id: string): Promise<AppErr
   return new AppError(panicked ? 'boot_failed' : 'vmm_exited', { detail: lastWords(evidence) })
 }
 
+export const isDeadline = (error: unknown): boolean => error instanceof AppError && error.code === 'deadline_exceeded'
+
 /** The deadline of the boot has passed while the machine ran: how far did it come? The markers are printed by its init. */
 export async function whyNotBooted(error: unknown, driver: MachineDriver, id: string): Promise<unknown> {
-  if (!(error instanceof AppError) || error.code !== 'deadline_exceeded') return error
+  if (!isDeadline(error)) return error
   const evidence = await driver.evidence(id)
   const reachedUserSpace = evidence.console.includes('anteroom: user space')
   return new AppError(reachedUserSpace ? 'agent_unreachable' : 'boot_timeout', {

@@ -2,7 +2,7 @@ import { AppError, type Scope } from '@anteroom/base'
 import { type CaptureSummary, providerDefinition, rfbPort } from '@anteroom/contract'
 import { egressPolicyOf } from '../egress/egress.ts'
 import type { Lease } from '../leases/leases.ts'
-import { watchMachine, whyNotBooted } from './autopsy.ts'
+import { isDeadline, watchMachine, whyNotBooted } from './autopsy.ts'
 import { saveEvidence } from './evidence.ts'
 import { failureOf } from './failure.ts'
 import type { SessionDeps } from './session-deps.ts'
@@ -189,5 +189,3 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
     egress.attach(lease.id, egressPolicyOf(provider), await deps.agentOf(lease).egress(scope))
   }
 }
-
-const isDeadline = (error: unknown): boolean => error instanceof AppError && error.code === 'deadline_exceeded'

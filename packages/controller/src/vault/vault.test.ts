@@ -3,43 +3,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { AppError, newId, systemClock } from '@anteroom/base'
-import {
-  type CaptureSummary,
-  type CredentialValue,
-  maxSealedBytes,
-  type SealedPayload,
-  type SealingKey,
-} from '@anteroom/contract'
+import { type CredentialValue, maxSealedBytes, type SealedPayload, type SealingKey } from '@anteroom/contract'
 import fc from 'fast-check'
 import { CompactEncrypt, importJWK } from 'jose'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { sampleSummary, sampleTokens } from '../../test/sample-credential.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { openVault, type SealingSession, type Vault } from './vault.ts'
 
 const canary = 'canary-Xq7-access-token'
 
-const value: CredentialValue = {
-  kind: 'oauth2',
-  issuer: 'https://idp.example.com',
-  client_id: 'anteroom',
-  access_token: canary,
-  token_type: 'Bearer',
-  refresh_token: null,
-  id_token: null,
-  scope: 'openid',
-  expires_at: null,
-}
-const summary: CaptureSummary = {
-  kind: 'oauth2',
-  tokens: ['access_token'],
-  scopes: ['openid'],
-  cookies: 0,
-  origins: [],
-  local_storage: 0,
-  session_storage: 0,
-  indexed_db: 0,
-}
+const value: CredentialValue = { ...sampleTokens, access_token: canary }
+const summary = sampleSummary
 
 const payloadOf = (session: SealingSession, change: Partial<SealedPayload> = {}): SealedPayload => ({
   session_id: session.id,
