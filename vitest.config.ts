@@ -3,7 +3,12 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'test/*.test.ts', 'bootstrap/*.test.mjs'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'test/*.test.ts', 'bootstrap/*.test.mjs', 'bench/**/*.test.ts'],
+        },
+      },
       {
         test: {
           name: 'host',

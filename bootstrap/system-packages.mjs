@@ -21,6 +21,10 @@ export const runtimePackages = [
 
 export const testPackages = [{ name: 'chromium', file: 'chromium', use: 'is the account owner’s browser in tests' }]
 
+export const benchPackages = [
+  { name: 'websockify', file: 'websockify', use: 'is what the live view’s gateway is compared with' },
+]
+
 const ubuntuHasNoChromium = `Ubuntu has Chromium only as a snap, which tests cannot drive. Install one that they can:
   sudo env PLAYWRIGHT_BROWSERS_PATH=/opt/chromium npx playwright-core install --with-deps chromium
   sudo ln -s /opt/chromium/chromium-*/chrome-linux*/chrome /usr/bin/chromium`

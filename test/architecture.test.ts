@@ -28,7 +28,7 @@ const folderImports: Record<string, readonly string[]> = {
   images: [],
   leases: ['host', 'store'],
   live: ['store'],
-  machines: ['host', 'images'],
+  machines: ['host', 'images', 'snapshots'],
   observe: [],
   providers: [],
   sessions: [
@@ -46,12 +46,22 @@ const folderImports: Record<string, readonly string[]> = {
     'store',
     'vault',
   ],
+  snapshots: ['images'],
   store: [],
   vault: ['store'],
 }
 
 /** Public files besides `<folder>/<folder>.ts`: the seam that every driver implements. */
 const furtherPublicFiles = ['machines/driver.ts']
+
+/**
+ * What benchmarks take of the packages besides their public files, and of the controller besides those of its folders: what stands
+ * in for machines, guests and viewers.
+ */
+const benchImports = [
+  /^packages\/controller\/src\/(config|controller|load-config|machines\/fake\/fake-driver)\.ts$/,
+  /^packages\/controller\/test\/[^/]+\.ts$/,
+]
 
 const walk = (directory: string): string[] =>
   readdirSync(directory, { withFileTypes: true }).flatMap((entry) =>
@@ -62,7 +72,7 @@ const walk = (directory: string): string[] =>
         : [join(directory, entry.name)],
   )
 
-const files = [join(root, 'packages'), join(root, 'test'), join(root, 'bootstrap')]
+const files = [join(root, 'packages'), join(root, 'test'), join(root, 'bootstrap'), join(root, 'bench')]
   .flatMap(walk)
   .filter((file) => /\.(ts|tsx|mjs)$/.test(file) && !file.endsWith('.gen.ts') && !file.endsWith('.d.ts'))
   .map((path) => ({ path, name: relative(root, path), text: readFileSync(path, 'utf8') }))
@@ -80,9 +90,36 @@ const folderOf = (path: string): string | undefined => {
   return path.startsWith(controllerSource) && rest.length > 0 ? folder : undefined
 }
 
+const isPublicInController = (file: string): boolean => {
+  const [folder, ...rest] = relative(controllerSource, join(root, file)).split(sep)
+  return rest.join(sep) === `${folder}.ts` || furtherPublicFiles.includes(`${folder}${sep}${rest.join(sep)}`)
+}
+
 describe('imports', () => {
+  test('of benchmarks take public files, of packages and of folders of the controller', () => {
+    const benchmarks = source.filter(({ name }) => name.startsWith('bench/'))
+    const wrong = benchmarks.flatMap(({ path, name, text }) =>
+      importsOf(text)
+        .map((specifier) => ({
+          specifier,
+          file: specifier.startsWith('.') ? relative(root, resolve(dirname(path), specifier)) : undefined,
+        }))
+        .filter(({ specifier, file }) =>
+          file === undefined
+            ? /^@anteroom\/[^/]+\//.test(specifier)
+            : !file.startsWith('bench/') &&
+              !isPublicInController(file) &&
+              !benchImports.some((allowed) => allowed.test(file)),
+        )
+        .map(({ specifier }) => `${name}: ${specifier}`),
+    )
+    expect(benchmarks.length).toBeGreaterThan(0)
+    expect(wrong).toEqual([])
+  })
+
   test('between packages follow the table and take the public file only', () => {
-    const wrong = source.flatMap(({ path, name, text }) => {
+    const outside = source.filter(({ name }) => !name.startsWith('bench/'))
+    const wrong = outside.flatMap(({ path, name, text }) => {
       const from = /^packages\/([^/]+)\//.exec(name)?.[1]
       return importsOf(text).flatMap((specifier) => {
         const [, to, deep] = /^@anteroom\/([^/]+)(\/.*)?$/.exec(specifier) ?? []
