@@ -2,7 +2,9 @@ import type { Result, Run } from './results.ts'
 import { formatNumber } from './statistics.ts'
 import { ratioText, targetText } from './table.ts'
 
-const width = 960
+/** Long names and remarks make the picture wider, never the bars shorter than this. */
+const leastWidth = 960
+const leastBar = 280
 const margin = 24
 const rowHeight = 26
 const barHeight = 14
@@ -44,11 +46,12 @@ const round = (value: number): number => Math.round(value * 10) / 10
 /** Horizontal bars of the medians, a whisker from there to the 95th percentile; each unit has its own scale. */
 export function drawChart(run: Run): string {
   const groups = Map.groupBy(run.results, ({ unit }) => unit)
+  const width = Math.max(leastWidth, ...[...groups.values()].map((results) => around(results) + leastBar))
   const parts = [text(margin, 36, run.title, 'title'), text(margin, 56, subtitle(run), 'faint')]
   let y = 80
   for (const [unit, results] of groups) {
     parts.push(text(margin, y + 14, `${unit} · bar: median, whisker: up to p95`, 'unit'))
-    parts.push(...drawGroup(results, y + 26))
+    parts.push(...drawGroup(results, y + 26, width - around(results)))
     y += 26 + results.length * rowHeight + 18
   }
   return [
@@ -61,23 +64,26 @@ export function drawChart(run: Run): string {
   ].join('\n')
 }
 
+const longest = (texts: readonly string[]): number =>
+  Math.ceil(Math.max(...texts.map((line) => line.length)) * characterWidth)
+const namesWidth = (results: readonly Result[]): number => longest(results.map(({ name }) => name))
+/** All that a row of this group needs besides its bar. */
+const around = (results: readonly Result[]): number =>
+  2 * margin + namesWidth(results) + longest(results.map(remark)) + 20
+
 function subtitle({ host, started_at, revision, quick }: Run): string {
   const commit = `${revision.commit?.slice(0, 10) ?? 'no commit'}${revision.dirty ? ' (changed since)' : ''}`
   const parts = [host.cpu, `${host.cores} cores`, started_at.slice(0, 10), commit]
   return [...parts, ...(quick ? ['QUICK: few measurements'] : [])].join(' · ')
 }
 
-function drawGroup(results: readonly Result[], top: number): string[] {
-  const labels = Math.min(width / 2, Math.max(...results.map(({ name }) => name.length)) * characterWidth)
-  const left = margin + labels + 12
-  const notes = Math.max(...results.map((result) => remark(result).length)) * characterWidth
-  const room = Math.max(120, width - margin - notes - left)
+function drawGroup(results: readonly Result[], top: number, room: number): string[] {
+  const left = margin + namesWidth(results) + 12
   const most = Math.max(...results.map(({ median, p95 }) => Math.max(median, p95)))
   const place = (value: number): number => (most > 0 ? (Math.max(0, value) / most) * room : 0)
   const bottom = top + results.length * rowHeight
-  const axis = `<line class="axis" x1="${round(left)}" x2="${round(left)}" y1="${top}" y2="${bottom}"/>`
   return [
-    axis,
+    `<line class="axis" x1="${left}" x2="${left}" y1="${top}" y2="${bottom}"/>`,
     ...results.flatMap((result, index) => drawRow(result, { left, middle: top + (index + 0.5) * rowHeight, place })),
   ]
 }
