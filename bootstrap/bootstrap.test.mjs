@@ -39,19 +39,21 @@ describe('system packages', () => {
 })
 
 describe('dependencies', () => {
+  const workspace = { 'node_modules/@x/web': { link: true } }
   const wanted = {
     '': { version: '1' },
     'packages/web': { version: '1' },
     'node_modules/a': { version: '1.0.0' },
-    'node_modules/@x/web': { link: true },
+    ...workspace,
     'node_modules/other-system': { version: '2.0.0', optional: true },
   }
   test('are there when every package has the version of the lock', () => {
-    expect(satisfies({ 'node_modules/a': { version: '1.0.0' } }, wanted)).toBe(true)
+    expect(satisfies({ 'node_modules/a': { version: '1.0.0' }, ...workspace }, wanted)).toBe(true)
   })
-  test('are not there when one is older or missing', () => {
-    expect(satisfies({ 'node_modules/a': { version: '0.9.0' } }, wanted)).toBe(false)
-    expect(satisfies({}, wanted)).toBe(false)
+  test('are not there when one is older or missing, or a workspace is new', () => {
+    expect(satisfies({ 'node_modules/a': { version: '0.9.0' }, ...workspace }, wanted)).toBe(false)
+    expect(satisfies({ ...workspace }, wanted)).toBe(false)
+    expect(satisfies({ 'node_modules/a': { version: '1.0.0' } }, wanted)).toBe(false)
   })
 })
 

@@ -36,11 +36,13 @@ const readLock = (path) =>
   )
 
 /**
- * npm leaves in node_modules the part of the lock that it installed. Optional packages may be for other systems, and links
- * are the workspaces.
+ * npm leaves in node_modules the part of the lock that it installed. Optional packages may be for other systems. The links are
+ * the workspaces: they have no version, but a new one must be there.
  */
 export const satisfies = (present, wanted) =>
   Object.entries(wanted).every(
     ([path, { version, optional, link }]) =>
-      !path.startsWith('node_modules/') || optional || link || present[path]?.version === version,
+      !path.startsWith('node_modules/') ||
+      optional ||
+      (link ? present[path]?.link === true : present[path]?.version === version),
   )

@@ -8,10 +8,12 @@ const root = resolve(import.meta.dirname, '..')
 const packageImports: Record<string, readonly string[]> = {
   contract: [],
   base: ['contract'],
+  rfb: ['base'],
   vmm: ['base', 'contract'],
-  controller: ['base', 'contract', 'vmm', 'demo'],
-  'guest-agent': ['base', 'contract'],
-  image: ['base', 'contract', 'vmm'],
+  controller: ['base', 'contract', 'rfb', 'vmm', 'demo'],
+  // rfb for its test machine alone.
+  'guest-agent': ['base', 'contract', 'rfb'],
+  image: ['base', 'contract', 'rfb', 'vmm'],
   demo: ['base', 'contract'],
   web: ['contract'],
 }
@@ -183,7 +185,9 @@ describe('files', () => {
 })
 
 describe('the running service', () => {
-  const service = source.filter(({ name }) => /^packages\/(base|vmm|controller|guest-agent|image|demo)\//.test(name))
+  const service = source.filter(({ name }) =>
+    /^packages\/(base|rfb|vmm|controller|guest-agent|image|demo)\//.test(name),
+  )
 
   test.each([
     ['starts no synchronous child processes', /\b(execSync|execFileSync|spawnSync)\b/, []],

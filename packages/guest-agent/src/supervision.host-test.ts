@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { promisify } from 'node:util'
 import { agentHello } from '@anteroom/contract'
+import { openMachine, openScreenWithoutPassword } from '@anteroom/rfb'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { connectRfb } from './testing/rfb-client.ts'
 import { startTestMachine, type TestMachine } from './testing/test-machine.ts'
 
 let machine: TestMachine
@@ -88,7 +88,9 @@ test('a page crashes: its tab lives on', async () => {
 })
 
 test('the screen is open to the password of the claim alone', async () => {
-  await expect(connectRfb(machine.rfbPort, 'password')).rejects.toThrow('refused')
+  const { rfbPort: port, scope } = machine
+  await expect(openMachine({ ip: '127.0.0.1', port, password: 'password' }, scope)).rejects.toThrow('refuses')
+  await expect(openScreenWithoutPassword(connect(port, '127.0.0.1'), scope)).rejects.toThrow('does not offer')
   const hands = await machine.hands()
   hands.close()
 })

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { AppError, newId, newToken, Scope } from '@anteroom/base'
 import { type AgentClaim, type AgentHello, agentHello, agentPort, agentProtocol, rfbPort } from '@anteroom/contract'
+import { openMachine, type Picture } from '@anteroom/rfb'
 import { end, isAlive, measureAccelerator, startVmm, tailOf, type Vmm, vmmFiles } from '@anteroom/vmm'
 import { type BuildLog, imageBuildFailed } from './build-log.ts'
-import { readScreen, type Screen } from './rfb-screen.ts'
 
 export interface BootTestSubject {
   readonly kernel: string
@@ -97,7 +97,7 @@ async function whileAlive<T>(vmm: Vmm, answer: Promise<T>): Promise<T> {
 /** How far the machine has come, asked again and again. */
 class Progress {
   #hello: AgentHello | undefined
-  #screen: Screen | undefined
+  #screen: Picture | undefined
 
   async helloFrom(ip: string, scope: Scope): Promise<true | undefined> {
     const answer = await request(ip, 'GET', '/v1/hello', undefined, scope)
@@ -107,7 +107,9 @@ class Progress {
   }
 
   async paintedAt(ip: string, password: string, scope: Scope): Promise<true | undefined> {
-    this.#screen = await attempt(scope, (scope) => readScreen({ ip, port: rfbPort, password }, scope))
+    this.#screen = await attempt(scope, async (scope) =>
+      (await openMachine({ ip, port: rfbPort, password }, scope)).read(scope),
+    )
     return (this.#screen && shareOf(this.#screen, startPageColour) > 0.5) || undefined
   }
 
@@ -123,7 +125,7 @@ class Progress {
   }
 }
 
-function shareOf({ width, height, pixels }: Screen, colour: number): number {
+function shareOf({ width, height, pixels }: Picture, colour: number): number {
   let matching = 0
   for (let offset = 0; offset < pixels.length; offset += 4) {
     if ((pixels.readUInt32LE(offset) & 0xffffff) === colour) matching++

@@ -1,9 +1,9 @@
+import { RfbViolation } from '@anteroom/rfb'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ClientMessageFilter } from './client-message-filter.ts'
 import { clientMessages, maxClipboardBytes } from './client-messages.ts'
 import type { LiveAccess } from './live.ts'
-import { RfbViolation } from './rfb-violation.ts'
 
 const u16 = (value: number): number[] => [value >> 8, value & 255]
 const u32 = (value: number): number[] => [(value >> 24) & 255, (value >> 16) & 255, (value >> 8) & 255, value & 255]

@@ -1,6 +1,6 @@
+import { RfbViolation } from '@anteroom/rfb'
 import { clientMessages, noteFeatures, type ViewerFeatures } from './client-messages.ts'
 import type { LiveAccess } from './live.ts'
-import { RfbViolation } from './rfb-violation.ts'
 
 const nothing = Buffer.alloc(0)
 

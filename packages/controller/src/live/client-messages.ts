@@ -4,8 +4,8 @@
  * extended mouse buttons). The rows are what noVNC 1.7 can send; every other type ends the connection, because where an
  * unknown message ends, and so what the next byte means, cannot be known.
  */
+import { RfbViolation } from '@anteroom/rfb'
 import type { LiveAccess } from './live.ts'
-import { RfbViolation } from './rfb-violation.ts'
 
 /** What a viewer said before that changes how its later messages are framed. */
 export interface ViewerFeatures {

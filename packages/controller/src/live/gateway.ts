@@ -2,11 +2,10 @@ import type { Socket } from 'node:net'
 import { addAbortSignal, type Duplex } from 'node:stream'
 import { AppError, type Clock, type Scope } from '@anteroom/base'
 import { type LiveCloseReason, liveCloseCodes } from '@anteroom/contract'
+import { connectToMachine, greetClient, type RfbEndpoint, RfbViolation, sharedClientInit } from '@anteroom/rfb'
 import { WebSocket } from 'ws'
 import { ClientMessageFilter } from './client-message-filter.ts'
-import type { LiveAccess, RfbEndpoint } from './live.ts'
-import { connectToMachine, greetViewer, sharedClientInit } from './rfb-handshake.ts'
-import { RfbViolation } from './rfb-violation.ts'
+import type { LiveAccess } from './live.ts'
 import { ViewerStream } from './viewer-stream.ts'
 
 /** Shown to the person when the page has nothing better to say; at most 123 bytes (RFC 6455 section 5.5.1). */
@@ -26,6 +25,8 @@ const watchEveryMs = 5_000
 /** Below the 30 to 60 s after which proxies on the way cut an idle connection. */
 const pingEveryMs = 25_000
 const stalledAfterMs = 30_000
+/** People's networks, not ours. No authentication: redeeming the ticket was it. */
+const viewerHandshake = { name: 'RFB handshake with the viewer', deadlineMs: 15_000 }
 const closeFrameDeadlineMs = 5_000
 
 /** Why a view is over; undefined when the viewer left by itself and nobody is there to be told. */
@@ -76,7 +77,7 @@ async function relay(view: View, viewer: Duplex, scope: Scope): Promise<End> {
   }
   addAbortSignal(scope.signal, machine)
   try {
-    await greetViewer(viewer, scope)
+    await scope.run(viewerHandshake, (inner) => greetClient(viewer, inner))
   } catch (error) {
     return viewerEnd(error, scope)
   }

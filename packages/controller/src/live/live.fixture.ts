@@ -2,10 +2,10 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { Clock, Scope } from '@anteroom/base'
+import { vncAuthResponse } from '@anteroom/rfb'
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws'
 import { openStore } from '../store/store.ts'
 import { createLive, type Live, type LiveAccess, type RfbEndpoint } from './live.ts'
-import { vncAuthResponse } from './vnc-auth.ts'
 
 export class ManualClock implements Clock {
   #ms = 0

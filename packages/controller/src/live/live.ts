@@ -1,18 +1,14 @@
 /** The live view: tickets that open it, and the gateway between a viewer's WebSocket and a machine's RFB server. */
 import type { Clock, Scope } from '@anteroom/base'
 import type { LiveCloseReason, Ticket } from '@anteroom/contract'
+import type { RfbEndpoint } from '@anteroom/rfb'
 import type { WebSocket } from 'ws'
 import type { Store } from '../store/store.ts'
 import { serveView } from './gateway.ts'
 import { isPainted } from './is-painted.ts'
 import { Tickets } from './tickets.ts'
 
-/** Where a machine's RFB server listens, and its VncAuth password. */
-export interface RfbEndpoint {
-  readonly ip: string
-  readonly port: number
-  readonly password: string
-}
+export type { RfbEndpoint } from '@anteroom/rfb'
 
 export type LiveAccess = 'control' | 'view'
 

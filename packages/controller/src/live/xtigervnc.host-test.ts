@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Scope } from '@anteroom/base'
 import { liveCloseCodes } from '@anteroom/contract'
+import { vncAuthResponse } from '@anteroom/rfb'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { password, reader, startGateway, version } from './live.fixture.ts'
 import type { RfbEndpoint } from './live.ts'
-import { vncAuthResponse } from './vnc-auth.ts'
 
 const sessionId = `ses_${'a'.repeat(24)}`
 const scope = Scope.root('test')

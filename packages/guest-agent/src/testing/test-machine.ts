@@ -17,11 +17,11 @@ import {
   egressUpgrade,
   type ProviderDefinition,
 } from '@anteroom/contract'
+import { openMachine, type Screen } from '@anteroom/rfb'
 import { compactDecrypt, exportJWK, generateKeyPair } from 'jose'
 import { type Agent, startAgent } from '../agent.ts'
 import { createAgentLog } from '../agent-log.ts'
 import type { Page } from '../browser/page.ts'
-import { connectRfb, type RfbClient } from './rfb-client.ts'
 
 export interface TestMachine {
   readonly agent: Agent
@@ -29,7 +29,7 @@ export interface TestMachine {
   readonly rfbPort: number
   readonly personHome: string
   /** The person's keyboard and mouse. */
-  hands(): Promise<RfbClient>
+  hands(): Promise<Screen>
   readonly log: () => string
   call(method: string, path: string, body?: unknown): Promise<Response>
   open(provider: ProviderDefinition): Promise<void>
@@ -99,7 +99,7 @@ export async function startTestMachine(): Promise<TestMachine> {
     scope,
     rfbPort,
     personHome: join(home, 'person'),
-    hands: () => connectRfb(rfbPort, rfbPassword),
+    hands: () => openMachine({ ip: '127.0.0.1', port: rfbPort, password: rfbPassword }, scope),
     log: () => log.tail(),
     call,
     async open(provider) {
