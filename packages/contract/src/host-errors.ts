@@ -51,6 +51,20 @@ export const hostErrors = {
     person: 'This service has a technical problem.',
     hint: 'The file named in `detail` does not match its checksum; build the image again with `npm run image`.',
   },
+  snapshot_corrupt: {
+    status: 503,
+    title: 'Golden snapshot is corrupt',
+    retryable: true,
+    person: again,
+    hint: 'It is built again by itself and machines boot meanwhile; `detail` names the file. Look for a failing disk.',
+  },
+  snapshot_build_failed: {
+    status: 500,
+    title: 'Golden snapshot could not be built',
+    retryable: true,
+    person: again,
+    hint: 'Machines boot instead, which takes longer. `detail` says which step failed; it is tried again every ten minutes.',
+  },
   image_build_failed: {
     status: 500,
     title: 'Golden image could not be built',

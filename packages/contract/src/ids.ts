@@ -29,3 +29,6 @@ export const keyId = idSchema('key')
 
 /** `img_` and the first 24 hexadecimal characters of the SHA-256 of the manifest's content part. */
 export const imageId = z.string().regex(/^img_[0-9a-f]{24}$/)
+
+/** `snp_` and the first 24 hexadecimal characters of the SHA-256 of the snapshot's key. */
+export const snapshotId = z.string().regex(/^snp_[0-9a-f]{24}$/)

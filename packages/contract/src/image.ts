@@ -1,7 +1,12 @@
 import { z } from 'zod'
 import { imageId } from './ids.ts'
 
-const file = z.object({ name: z.string(), bytes: z.number().int(), sha256: z.string().regex(/^[0-9a-f]{64}$/) })
+/** A file beside a manifest. */
+export const imageFile = z.object({
+  name: z.string(),
+  bytes: z.number().int(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+})
 
 /** `manifest.json` beside an image's files. */
 export const imageManifest = z.object({
@@ -12,9 +17,9 @@ export const imageManifest = z.object({
   agent_protocol: z.number().int(),
   suite: z.string(),
   architecture: z.literal('x86_64'),
-  kernel: file,
-  initrd: file,
-  rootfs: file,
+  kernel: imageFile,
+  initrd: imageFile,
+  rootfs: imageFile,
   kernel_version: z.string(),
   /** Kernel command line, without the console. */
   command_line: z.string(),

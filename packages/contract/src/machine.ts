@@ -4,8 +4,13 @@ import { imageId, machineId, sessionId } from './ids.ts'
 export const machineStates = ['absent', 'booting', 'paused', 'running', 'unknown'] as const
 export type MachineState = (typeof machineStates)[number]
 
+/** How a machine came to run: woken from the warm pool, restored from the golden snapshot, or booted from the golden image. */
+export const machineOrigins = ['warm', 'restored', 'booted'] as const
+export type MachineOrigin = (typeof machineOrigins)[number]
+
 export const machine = z.object({
   id: machineId,
+  /** null: waits in the warm pool. */
   session_id: sessionId.nullable(),
   image_id: imageId,
   vm_ip: z.string(),

@@ -55,9 +55,11 @@ export async function bootTest(
   await mkdir(directory, { mode: 0o700 })
   const ip = loopbackAddress()
   const startedAt = scope.clock.monotonic()
-  const machine = { id: newId('machine'), instance: 'imgtst', binary, accelerator, ...subject, memoryMiB, vcpus }
+  const { rootfs, ...boot } = subject
+  const origin = { kind: 'boot', ...boot, memoryFile: null } as const
+  const machine = { id: newId('machine'), instance: 'imgtst', binary, accelerator, origin, rootfs, memoryMiB, vcpus }
   const network = { kind: 'user', ip, ports: [agentPort, rfbPort] } as const
-  const vmm = await startVmm({ ...machine, network, runAs, directory }, scope)
+  const vmm = await startVmm({ ...machine, network, runAs, directory, wanted: 'running' }, scope)
   // In a scope of its own: by then this one is over.
   scope.defer(() => end(vmm.identity, Scope.root('end of the boot test', scope.log, scope.clock)))
 

@@ -39,7 +39,9 @@ describe.skipIf(!current)(current ? `the golden image ${current.id}` : `the gold
         accelerator: 'tcg',
       } as const
       const place = { network: null, runAs: null, directory: files, memoryMiB: 256, vcpus: 1 }
-      const vmm = await startVmm({ ...machine, ...place, ...subject(), rootfs: null, commandLine }, scope)
+      const { kernel, initrd } = subject()
+      const origin = { kind: 'boot', kernel, initrd, commandLine, memoryFile: null } as const
+      const vmm = await startVmm({ ...machine, ...place, origin, wanted: 'running', rootfs: null }, scope)
       scope.defer(() => end(vmm.identity, Scope.root('end')))
       await scope.until(async () => ((await isAlive(vmm.identity)) ? undefined : true), 50)
       return await tailOf(vmmFiles(files).console, 65_536)

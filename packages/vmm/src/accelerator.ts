@@ -93,8 +93,9 @@ async function probe(options: MeasureOptions, scope: Scope): Promise<Measured> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   return await scope.run({ name: 'measuring KVM', deadlineMs: probeMs + 30_000 }, async (scope) => {
     const { binary, kernel, initrd, runAs } = options
-    const machine = { ...{ binary, kernel, initrd, runAs, directory, instance }, id: 'kvm_probe' }
-    const guest = { ...{ rootfs: null, network: null }, commandLine: 'anteroom.probe', memoryMiB: 256, vcpus: 1 }
+    const machine = { ...{ binary, runAs, directory, instance }, id: 'kvm_probe', wanted: 'running' } as const
+    const origin = { kind: 'boot', kernel, initrd, commandLine: 'anteroom.probe', memoryFile: null } as const
+    const guest = { origin, rootfs: null, network: null, memoryMiB: 256, vcpus: 1 }
     scope.defer(() => endProbe(options.cacheFile, Scope.root('end of the KVM probe', scope.log, scope.clock)))
     const giveUpAt = scope.clock.monotonic() + probeMs
     const files = vmmFiles(directory)

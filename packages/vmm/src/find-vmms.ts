@@ -8,6 +8,7 @@ export interface FoundVmm {
   readonly id: string
   readonly identity: ProcessIdentity
   readonly accelerator: Accelerator
+  readonly origin: 'restored' | 'booted'
   readonly commandLine: readonly string[]
 }
 
@@ -24,7 +25,8 @@ async function recognise(pid: number, instance: string): Promise<FoundVmm | unde
   if (id === undefined || !commandLine.includes(machineName(instance, id))) return undefined
   const identity = await identityOf(pid)
   const accelerator = commandLine[commandLine.indexOf('-accel') + 1] === 'kvm' ? 'kvm' : 'tcg'
-  return identity && { id, identity, accelerator, commandLine }
+  const origin = commandLine.includes('-incoming') ? 'restored' : 'booted'
+  return identity && { id, identity, accelerator, origin, commandLine }
 }
 
 const commandLineOf = (pid: number): Promise<string> =>

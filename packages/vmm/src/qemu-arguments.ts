@@ -1,8 +1,20 @@
-import type { QemuVersion } from './qemu-version.ts'
-import type { VmmNetwork, VmmSpec } from './spec.ts'
+import { isSince, type QemuVersion } from './qemu-version.ts'
+import type { VmmNetwork, VmmOrigin, VmmSpec } from './spec.ts'
 
 /** Files in a machine's directory; relative, because a unix socket's address holds 107 bytes only (unix(7)). */
-export const fileNames = { qmp: 'qmp.sock', console: 'console.log', log: 'vmm.log', identity: 'vmm.json' } as const
+export const fileNames = {
+  qmp: 'qmp.sock',
+  console: 'console.log',
+  log: 'vmm.log',
+  identity: 'vmm.json',
+  outgoing: 'outgoing.sock',
+} as const
+
+/** On it a monitor finds the state that it loads; by then it may open no file any more. */
+export const stateDescriptor = 3
+
+/** Names that the monitor's commands use. */
+export const deviceNames = { networkBackend: 'net', networkCard: 'nic' } as const
 
 /** The same in each machine, so that nothing in the guest depends on which machine it is. */
 const guest = { mac: '52:54:00:a1:7e:00', ip: '172.16.0.2', network: '172.16.0.0/30', host: '172.16.0.1' } as const
@@ -42,13 +54,14 @@ export function qemuArguments(spec: VmmSpec, version: QemuVersion): string[] {
   return [
     ...['-name', machineName(spec.instance, spec.id)],
     ...machine(spec),
+    ...memory(spec, version),
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-rtc', 'base=utc'],
     ...['-chardev', `file,id=console,path=${fileNames.console},append=on`, '-serial', 'chardev:console'],
     ...['-qmp', `unix:${fileNames.qmp},server=on,wait=off`],
-    ...['-kernel', spec.kernel, '-initrd', spec.initrd],
-    // panic=-1 reboots at once, which -no-reboot turns into the end of the process: a panic is seen, not waited for.
-    ...['-append', `${spec.commandLine} console=ttyS0 panic=-1`],
+    ...origin(spec.origin),
     ...['-object', 'rng-random,id=entropy,filename=/dev/urandom', '-device', 'virtio-rng-pci,rng=entropy'],
+    // Another number after each restore tells the guest's kernel that its random state has a twin (VMGenID, since Linux 5.18).
+    ...['-device', 'vmgenid,guid=auto'],
     ...disk(spec.rootfs),
     ...network(spec.network),
     ...privileges(spec.runAs, version),
@@ -62,9 +75,27 @@ function machine(spec: VmmSpec): string[] {
     // No page sharing between machines (a side channel) and no guest memory in core files.
     ...['-machine', 'q35,vmport=off,sata=off,smbus=off,mem-merge=off,dump-guest-core=off,memory-backend=memory'],
     ...['-accel', accelerator, '-cpu', cpu, '-smp', String(spec.vcpus), '-m', `${spec.memoryMiB}M`],
-    // Named, because a saved state belongs to a named backend; private to the process.
-    ...['-object', `memory-backend-ram,id=memory,size=${spec.memoryMiB}M,share=off`],
   ]
+}
+
+/** Named, because a saved state belongs to a named backend. */
+function memory({ origin, memoryMiB }: VmmSpec, version: QemuVersion): string[] {
+  const common = `id=memory,size=${memoryMiB}M`
+  if (origin.memoryFile === null) return ['-object', `memory-backend-ram,${common},share=off`]
+  const file = `memory-backend-file,${common},mem-path=${value(origin.memoryFile)}`
+  if (origin.kind === 'boot') return ['-object', `${file},share=on`]
+  // Opened for reading only where QEMU can map that copy-on-write (since 8.2): then no monitor can change the shared file.
+  const readOnly = isSince(version, 8, 2) ? ',readonly=on,rom=off' : ''
+  return ['-object', `${file},share=off${readOnly}`]
+}
+
+function origin(origin: VmmOrigin): string[] {
+  if (origin.kind === 'snapshot')
+    // Loads when it is told to; what was loaded waits for `cont`.
+    return ['-S', '-incoming', 'defer']
+  // panic=-1 reboots at once, which -no-reboot turns into the end of the process: a panic is seen, not waited for.
+  const commandLine = `${origin.commandLine} console=ttyS0 panic=-1`
+  return ['-kernel', origin.kernel, '-initrd', origin.initrd, '-append', commandLine]
 }
 
 function disk(rootfs: string | null): string[] {
@@ -78,7 +109,8 @@ function disk(rootfs: string | null): string[] {
 
 function network(network: VmmNetwork | null): string[] {
   if (network === null) return []
-  return ['-netdev', backend(network), '-device', `virtio-net-pci,netdev=net,mac=${guest.mac},romfile=`]
+  const card = `virtio-net-pci,netdev=${deviceNames.networkBackend},id=${deviceNames.networkCard},mac=${guest.mac},romfile=`
+  return ['-netdev', backend(network), '-device', card]
 }
 
 function backend(network: VmmNetwork): string {
@@ -99,7 +131,25 @@ function privileges(runAs: number | null, version: QemuVersion): string[] {
   const sandbox = 'on,obsolete=deny,spawn=deny,resourcecontrol=deny'
   if (runAs === null) return ['-sandbox', `${sandbox},elevateprivileges=deny`]
   // -runas is deprecated since 9.1, where -run-with user= replaces it.
-  const modern = version.major > 9 || (version.major === 9 && version.minor >= 1)
-  const drop = modern ? ['-run-with', `user=${runAs}:${runAs}`] : ['-runas', `${runAs}:${runAs}`]
+  const drop = isSince(version, 9, 1) ? ['-run-with', `user=${runAs}:${runAs}`] : ['-runas', `${runAs}:${runAs}`]
   return ['-sandbox', sandbox, ...drop]
+}
+
+/** What a machine of this shape consists of, whoever it is and wherever its files are: part of the key of a saved one. */
+export function machineSignature(
+  shape: Pick<VmmSpec, 'accelerator' | 'memoryMiB' | 'vcpus'>,
+  version: QemuVersion,
+): string[] {
+  const nobody = {
+    id: '',
+    instance: '',
+    binary: '',
+    runAs: null,
+    directory: '',
+    rootfs: '',
+    wanted: 'running',
+  } as const
+  const network = { kind: 'user', ip: '', ports: [] } as const
+  const origin = { kind: 'snapshot', memoryFile: '', stateFile: '' } as const
+  return qemuArguments({ ...nobody, ...shape, network, origin }, version)
 }

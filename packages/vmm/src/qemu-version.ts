@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
 import { AppError, CommandError, runCommand, type Scope } from '@anteroom/base'
 
 export interface QemuVersion {
@@ -7,8 +9,34 @@ export interface QemuVersion {
   readonly minor: number
 }
 
+export const isSince = (version: QemuVersion, major: number, minor: number): boolean =>
+  version.major > major || (version.major === major && version.minor >= minor)
+
+/** Asking takes a tenth of a second, most of a restore; a binary that stays the same file keeps its answer. */
+const known = new Map<string, { readonly file: string; readonly version: QemuVersion }>()
+
 /** @throws AppError vmm_missing when the binary is absent, not executable or not QEMU */
 export async function qemuVersion(binary: string, scope: Scope): Promise<QemuVersion> {
+  const file = await fileIdentity(binary)
+  const earlier = known.get(binary)
+  if (file !== undefined && earlier?.file === file) return earlier.version
+  const version = await ask(binary, scope)
+  if (file !== undefined) known.set(binary, { file, version })
+  return version
+}
+
+/** undefined where there is no such file: then asking says so. */
+async function fileIdentity(binary: string): Promise<string | undefined> {
+  const directories = binary.includes('/') ? [''] : (process.env.PATH ?? '').split(delimiter)
+  for (const directory of directories) {
+    const path = join(directory, binary)
+    const found = await stat(path, { bigint: true }).catch(() => undefined)
+    if (found?.isFile()) return [path, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ')
+  }
+  return undefined
+}
+
+async function ask(binary: string, scope: Scope): Promise<QemuVersion> {
   const { stdout } = await runCommand(scope, binary, ['--version']).catch((error: unknown) => {
     if (error instanceof CommandError) throw new AppError('vmm_missing', { detail: error.message, cause: error })
     throw error

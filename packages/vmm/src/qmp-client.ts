@@ -1,7 +1,6 @@
-import { open } from 'node:fs/promises'
 import { createConnection, type Socket } from 'node:net'
-import { basename, dirname } from 'node:path'
 import type { Scope } from '@anteroom/base'
+import { withShortPath } from './short-path.ts'
 
 /** QAPI `RunState`; those that a machine of ours can be in. */
 export type RunState =
@@ -15,18 +14,30 @@ export type RunState =
   | 'io-error'
   | 'guest-panicked'
 
+/** The commands that are used here: arguments and answer. */
 interface Commands {
-  qmp_capabilities: Record<string, never>
-  'query-status': { readonly status: RunState; readonly running: boolean }
-  stop: Record<string, never>
-  cont: Record<string, never>
-  quit: Record<string, never>
+  qmp_capabilities: [undefined, unknown]
+  'query-status': [undefined, { readonly status: RunState; readonly running: boolean }]
+  stop: [undefined, unknown]
+  cont: [undefined, unknown]
+  quit: [undefined, unknown]
+  netdev_del: [{ readonly id: string }, unknown]
+  set_link: [{ readonly name: string; readonly up: boolean }, unknown]
+  migrate: [{ readonly uri: string }, unknown]
+  'migrate-incoming': [{ readonly uri: string }, unknown]
+  'query-migrate': [undefined, { readonly status?: string; readonly 'error-desc'?: string }]
+  'migrate-set-capabilities': [
+    { readonly capabilities: readonly { readonly capability: string; readonly state: boolean }[] },
+    unknown,
+  ]
 }
+type CommandArguments<C extends keyof Commands> = Commands[C][0] extends undefined ? [] : [Commands[C][0]]
 
 export interface QmpClient {
   /** Rejects when the monitor refuses the command or closes the connection. */
-  execute<C extends keyof Commands>(command: C): Promise<Commands[C]>
+  execute<C extends keyof Commands>(command: C, ...args: CommandArguments<C>): Promise<Commands[C][1]>
   close(): void
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** The monitor is not trusted: a guest may have taken it over. Its longest honest answer is a few hundred bytes. */
@@ -42,9 +53,7 @@ interface Waiter {
  * @throws the system's error when nothing listens, AppError deadline_exceeded
  */
 export async function openQmp(socketPath: string, scope: Scope): Promise<QmpClient> {
-  // Through a descriptor of the directory, so that the length of its path does not matter (unix(7): 107 bytes).
-  await using directory = await open(dirname(socketPath))
-  const socket = createConnection(`/proc/self/fd/${directory.fd}/${basename(socketPath)}`)
+  const socket = await withShortPath(socketPath, async (path) => createConnection(path))
   const connection = new QmpConnection(socket)
   const abort = (): void => connection.close()
   scope.signal.addEventListener('abort', abort, { once: true })
@@ -100,16 +109,20 @@ class QmpConnection implements QmpClient {
     socket.on('error', (error) => this.#fail(error))
   }
 
-  async execute<C extends keyof Commands>(command: C): Promise<Commands[C]> {
+  async execute<C extends keyof Commands>(command: C, ...[args]: CommandArguments<C>): Promise<Commands[C][1]> {
     if (this.#failure) throw this.#failure
     const id = ++this.#lastId
     const answer = this.#answerTo(id)
-    this.#socket.write(`${JSON.stringify({ execute: command, id })}\n`)
-    return (await answer) as Commands[C]
+    this.#socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`)
+    return (await answer) as Commands[C][1]
   }
 
   close(): void {
     this.#socket.destroy()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
   }
 
   #answerTo(id: number): Promise<unknown> {

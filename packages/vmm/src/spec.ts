@@ -6,6 +6,23 @@ export type VmmNetwork =
   /** QEMU's own network stack, restricted: forwards from `ip` at `ports` to the guest, and nothing else in any direction. */
   | { readonly kind: 'user'; readonly ip: string; readonly ports: readonly number[] }
 
+/** How a machine begins. */
+export type VmmOrigin =
+  | {
+      readonly kind: 'boot'
+      readonly kernel: string
+      readonly initrd: string
+      /** Kernel command line, without the console. */
+      readonly commandLine: string
+      /**
+       * Existing file of exactly `memoryMiB` that is the machine's memory, so that `saveVmm` can save the machine; null: memory of
+       * its own, gone with the process.
+       */
+      readonly memoryFile: string | null
+    }
+  /** What `saveVmm` saved. The memory file is mapped copy-on-write: machines share its pages and never change it. */
+  | { readonly kind: 'snapshot'; readonly memoryFile: string; readonly stateFile: string }
+
 export interface VmmSpec {
   /** Machine id; on the command line, so that `ps` tells which process is which machine. */
   readonly id: string
@@ -13,12 +30,11 @@ export interface VmmSpec {
   readonly instance: string
   readonly binary: string
   readonly accelerator: Accelerator
-  readonly kernel: string
-  readonly initrd: string
+  readonly origin: VmmOrigin
+  /** `paused`: loaded, its processors not run yet; only a snapshot can be. */
+  readonly wanted: 'running' | 'paused'
   /** Raw image, attached read-only as the first virtio disk; null for none. */
   readonly rootfs: string | null
-  /** Kernel command line, without the console. */
-  readonly commandLine: string
   readonly memoryMiB: number
   readonly vcpus: number
   readonly network: VmmNetwork | null

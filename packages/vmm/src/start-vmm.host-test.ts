@@ -32,10 +32,18 @@ afterEach(async () => {
   await rm(directory, { recursive: true })
 })
 
+const boot = (commandLine = 'quiet') => ({ kind: 'boot', ...guest, commandLine, memoryFile: null }) as const
 const spec = (overrides: Partial<VmmSpec> = {}): VmmSpec => ({
-  ...{ id, instance, binary: 'qemu-system-x86_64', accelerator: 'tcg', rootfs: null, commandLine: 'quiet' },
+  ...{
+    id,
+    instance,
+    binary: 'qemu-system-x86_64',
+    accelerator: 'tcg',
+    rootfs: null,
+    origin: boot(),
+    wanted: 'running',
+  },
   ...{ memoryMiB: 256, vcpus: 1, network: null, runAs: 58_900, directory },
-  ...guest,
   ...overrides,
 })
 
@@ -96,7 +104,7 @@ describe('startVmm', () => {
     const limit = 16 * 1024 * 1024
     await writeFile(console, '')
     await truncate(console, limit - 3000)
-    const { identity } = await startVmm(spec({ commandLine: 'earlyprintk' }), scope)
+    const { identity } = await startVmm(spec({ origin: boot('earlyprintk') }), scope)
     await scope.run({ name: 'full console', deadlineMs: 60_000 }, (inner) =>
       inner.until(async () => (await stat(console)).size === limit || undefined, 20),
     )
@@ -109,7 +117,7 @@ describe('startVmm', () => {
   })
 
   test('a kernel panic ends the process, its last words stay', async () => {
-    const { identity } = await startVmm(spec({ commandLine: 'rdinit=/absent root=/dev/absent' }), scope)
+    const { identity } = await startVmm(spec({ origin: boot('rdinit=/absent root=/dev/absent') }), scope)
     await consoleSays('Kernel panic')
     await scope.until(async () => ((await isAlive(identity)) ? undefined : true), 20)
   })

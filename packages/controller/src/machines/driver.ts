@@ -2,6 +2,7 @@ import type { Scope } from '@anteroom/base'
 import type { MachineState } from '@anteroom/contract'
 import type { Slot } from '../host/host.ts'
 import type { ImageFiles } from '../images/images.ts'
+import type { SnapshotFiles } from '../snapshots/snapshots.ts'
 
 export type Accelerator = 'kvm' | 'tcg'
 
@@ -20,11 +21,17 @@ export interface MachineSpec {
   readonly slot: Slot
   readonly memoryMiB: number
   readonly vcpus: number
+  /** Saved machine to restore; null: boot. */
+  readonly snapshot: SnapshotFiles | null
+  /** `paused`: restored, and not run before `resume`; only with a snapshot. */
+  readonly wanted: 'running' | 'paused'
 }
 
 export interface Machine {
   readonly id: string
   readonly accelerator: Accelerator
+  /** What this very machine did, also when it is adopted. */
+  readonly origin: 'restored' | 'booted'
 }
 
 /** Why a machine is not running any more, for `vmm_exited` and `boot_failed`. */
@@ -43,7 +50,11 @@ export interface MachineDriver {
   readonly name: 'qemu' | 'firecracker' | 'fake'
   /** Measured, not assumed. @throws AppError vmm_missing, kvm_required */
   capabilities(scope: Scope): Promise<Capabilities>
-  /** Starts the machine on a prepared slot; resolves when the VMM runs its CPUs. Adopts it if it is there already. @throws AppError vmm_exited, image_missing */
+  /**
+   * Restores or boots the machine on a prepared slot; resolves when the VMM runs its CPUs, or has them ready where `paused` is
+   * wanted. Adopts it if it is there already, whatever state it is in.
+   * @throws AppError vmm_exited, image_missing; snapshot_corrupt when the saved machine could not be loaded
+   */
   create(spec: MachineSpec, scope: Scope): Promise<Machine>
   inspect(id: string, scope: Scope): Promise<MachineState>
   /** Lets a paused machine run; no effect on a running one. */

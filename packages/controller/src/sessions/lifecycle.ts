@@ -70,7 +70,10 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
       await rows.enterStage(row.id, 'machine')
       const image = await images.get(lease.image_id)
       await driver.create(
-        { id: lease.id, image, slot, memoryMiB: config.vmm.memory_mib, vcpus: config.vmm.vcpus },
+        {
+          ...{ id: lease.id, image, slot, snapshot: null, wanted: 'running' },
+          ...{ memoryMiB: config.vmm.memory_mib, vcpus: config.vmm.vcpus },
+        },
         scope,
       )
       return await rows.move(row, 'vm_created', 'boot', {

@@ -239,7 +239,7 @@ describe('a controller that starts again', () => {
     const id = await world.create()
     await world.reaches(id, 'ready')
     await world.stopController()
-    world.host.machines.set('vm_stray', { state: 'running', evidence: { console: '', vmm: '' } })
+    world.host.machines.set('vm_stray', { state: 'running', origin: 'booted', evidence: { console: '', vmm: '' } })
     world.slots.made.add(7)
     world.startController()
     await expect.poll(() => [world.host.machines.has('vm_stray'), world.slots.made.has(7)]).toEqual([false, false])

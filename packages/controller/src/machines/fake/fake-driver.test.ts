@@ -7,7 +7,8 @@ import { createFakeDriver, FakeHost } from './fake-driver.ts'
 const host = new FakeHost()
 const image = { id: 'img_000000000000000000000000', directory: '/image' } as ImageFiles
 const slot = { kind: 'user', index: 0, ip: '127.0.0.2', vmmUid: null } as const
-const newSpec = async (id: string) => ({ id, image, slot, memoryMiB: 1, vcpus: 1 })
+const machine = { image, snapshot: null, slot, memoryMiB: 1, vcpus: 1, wanted: 'running' } as const
+const newSpec = async (id: string) => ({ id, ...machine })
 
 describeMachineDriver('fake', () => ({
   newDriver: () => createFakeDriver(host),

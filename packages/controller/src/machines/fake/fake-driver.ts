@@ -1,8 +1,9 @@
 import { AppError } from '@anteroom/base'
 import type { MachineState } from '@anteroom/contract'
-import type { MachineDriver, MachineEvidence } from '../driver.ts'
+import type { Machine, MachineDriver, MachineEvidence } from '../driver.ts'
 
 interface FakeMachine {
+  readonly origin: Machine['origin']
   state: MachineState
   evidence: MachineEvidence
 }
@@ -53,12 +54,14 @@ export function createFakeDriver(host = new FakeHost()): MachineDriver {
     async capabilities() {
       return { version: 'fake', accelerator: 'tcg', accelerationNote: 'nothing runs' }
     },
-    async create({ id }, scope) {
+    async create({ id, snapshot, wanted }, scope) {
       scope.throwIfOver()
       host.throwIfFailing('create')
-      if (!isThere(id))
-        host.machines.set(id, { state: 'running', evidence: { ...nothing, console: 'fake: started\n' } })
-      return { id, accelerator: 'tcg' }
+      if (!isThere(id)) {
+        const origin = snapshot ? 'restored' : 'booted'
+        host.machines.set(id, { state: wanted, origin, evidence: { ...nothing, console: 'fake: started\n' } })
+      }
+      return { id, accelerator: 'tcg', origin: host.machines.get(id)?.origin ?? 'booted' }
     },
     async inspect(id) {
       host.throwIfFailing('inspect')

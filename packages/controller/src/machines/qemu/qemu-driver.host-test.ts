@@ -57,7 +57,7 @@ describe.each(['tap', 'user'] as const)('%s slots', (kind) => {
     const slot = slots.at(used.length)
     used.push(slot)
     await slots.prepare(slot, scope)
-    return { id, image: image(name), slot, memoryMiB: 256, vcpus: 1 }
+    return { id, image: image(name), snapshot: null, wanted: 'running', slot, memoryMiB: 256, vcpus: 1 }
   }
 
   beforeAll(async () => {

@@ -17,6 +17,7 @@ import {
 } from '@anteroom/vmm'
 import type { Config } from '../../config.ts'
 import { instanceTag, type Slot, slotPorts, tapNames } from '../../host/host.ts'
+import type { SnapshotFiles } from '../../snapshots/snapshots.ts'
 import type { Capabilities, Machine, MachineDriver, MachineEvidence, MachineSpec } from '../driver.ts'
 import { createSerialiser } from '../serialise.ts'
 import { type AccelerationDeps, imageFiles, QemuAcceleration } from './qemu-acceleration.ts'
@@ -115,21 +116,21 @@ export class QemuDriver implements MachineDriver {
   }
 
   /** An earlier controller started it and may have died before it could record or await it. */
-  async #adopt({ id, identity, accelerator }: FoundVmm, scope: Scope): Promise<Machine> {
+  async #adopt({ id, identity, accelerator, origin }: FoundVmm, scope: Scope): Promise<Machine> {
     await writeVmmIdentity(this.#directoryOf(id), identity)
     return await scope.run({ name: `adoption of machine ${id}`, deadlineMs: adoptionMs }, (inner) =>
       inner.until(async () => {
         const state = await this.inspect(id, inner)
         if (state === 'absent') throw new AppError('vmm_exited', { detail: (await this.evidence(id)).vmm })
-        return state === 'running' || state === 'paused' ? { id, accelerator } : undefined
+        return state === 'running' || state === 'paused' ? { id, accelerator, origin } : undefined
       }, 20),
     )
   }
 
   async #start(spec: MachineSpec, scope: Scope): Promise<Machine> {
-    const { id, image, slot, memoryMiB, vcpus } = spec
-    const files = imageFiles(image)
-    for (const file of Object.values(files)) await requireFile(file)
+    const { id, image, snapshot, slot, memoryMiB, vcpus, wanted } = spec
+    const { rootfs, ...boot } = imageFiles(image)
+    for (const file of [rootfs, ...Object.values(boot)]) await requireFile(file)
     const { accelerator } = await this.#acceleration.of(image, scope)
     const directory = this.#directoryOf(id)
     try {
@@ -137,8 +138,11 @@ export class QemuDriver implements MachineDriver {
       await mkdir(directory, { recursive: true, mode: 0o700 })
       await startVmm(
         {
-          ...{ id, instance: this.#instance, binary: this.#binary, accelerator, directory, memoryMiB, vcpus, ...files },
-          ...{ commandLine: image.manifest.command_line, runAs: slot.vmmUid, network: this.#networkOf(slot) },
+          ...{ id, instance: this.#instance, binary: this.#binary, accelerator, directory, memoryMiB, vcpus, rootfs },
+          ...{ wanted, runAs: slot.vmmUid, network: this.#networkOf(slot) },
+          origin: snapshot
+            ? { kind: 'snapshot', ...snapshotFiles(snapshot) }
+            : { kind: 'boot', ...boot, commandLine: image.manifest.command_line, memoryFile: null },
         },
         scope,
       )
@@ -146,7 +150,7 @@ export class QemuDriver implements MachineDriver {
       if (systemErrorCode(error) !== 'ENOSPC') throw error
       throw new AppError('disk_full', { detail: directory, cause: error })
     }
-    return { id, accelerator }
+    return { id, accelerator, origin: snapshot ? 'restored' : 'booted' }
   }
 
   #networkOf({ kind, index, ip }: Slot): VmmNetwork {
@@ -155,6 +159,11 @@ export class QemuDriver implements MachineDriver {
     return { kind, namespace, tap }
   }
 }
+
+const snapshotFiles = ({ directory, manifest }: SnapshotFiles) => ({
+  memoryFile: join(directory, manifest.memory.name),
+  stateFile: join(directory, manifest.state.name),
+})
 
 async function requireFile(path: string): Promise<void> {
   await access(path).catch((cause: unknown) => {
