@@ -107,7 +107,7 @@ function drawRow(result: Result, { left, middle, place }: Row): string[] {
   ]
 }
 
-function remark({ median, p95, compared, target }: Result): string {
-  const figures = `${formatNumber(median)} · p95 ${formatNumber(p95)}`
-  return [figures, ...(compared ? [ratioText(compared)] : []), ...(target ? [targetText(target)] : [])].join(' · ')
+function remark(result: Result): string {
+  const figures = `${formatNumber(result.median)} · p95 ${formatNumber(result.p95)}`
+  return [figures, ratioText(result), result.target ? targetText(result.target) : ''].filter((part) => part).join(' · ')
 }

@@ -69,6 +69,17 @@ describe('table', () => {
     ])
   })
 
+  test('does not repeat the words that a figure shares with what it is compared with', () => {
+    const of = (name: string, baseline?: string): Figure => ({
+      name,
+      unit: 'ms',
+      values: [1],
+      ...(baseline && { baseline }),
+    })
+    const figures = [of('list of all, 10 stored'), of('list of all, 1000 stored', 'list of all, 10 stored')]
+    expect(formatTable(resultsOf({ figures, notes: [] }))).toMatch(/ {2}1× … 10 stored$/)
+  })
+
   test('leaves columns out that nothing is in', () => {
     const plain = resultsOf({ figures: [{ name: 'a', unit: 'ms', values: [1] }], notes: [] })
     expect(formatTable(plain).split('\n')[0]).toBe('figure  n  min  median  p95  unit')

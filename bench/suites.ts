@@ -1,4 +1,5 @@
 import type { Suite } from './report.ts'
+import { storeSuite } from './suites/store.ts'
 
 /** Every suite, in the order in which they run. */
-export const suites: readonly Suite[] = []
+export const suites: readonly Suite[] = [storeSuite]

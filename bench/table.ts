@@ -15,12 +15,18 @@ const columns: readonly Column[] = [
   { title: 'median', cell: ({ median }) => formatNumber(median), right: true },
   { title: 'p95', cell: ({ p95 }) => formatNumber(p95), right: true },
   { title: 'unit', cell: ({ unit }) => unit },
-  { title: 'compared', cell: ({ compared }) => (compared ? ratioText(compared) : '') },
+  { title: 'compared', cell: ratioText },
   { title: 'target', cell: ({ target }) => (target ? targetText(target) : '') },
 ]
 
-export const ratioText = ({ ratio, with: baseline }: NonNullable<Result['compared']>): string =>
-  `${formatNumber(ratio)}× ${baseline}`
+/** The words that the name and its baseline begin with are not said twice. */
+export function ratioText({ name, compared }: Result): string {
+  if (!compared) return ''
+  const [words, others] = [name.split(' '), compared.with.split(' ')]
+  const shared = others.findIndex((word, index) => word !== words[index])
+  const rest = shared > 0 ? ['…', ...others.slice(shared)] : others
+  return `${formatNumber(compared.ratio)}× ${rest.join(' ')}`
+}
 
 export const targetText = ({ text, met }: NonNullable<Result['target']>): string =>
   `${text}: ${met ? 'reached' : 'MISSED'}`

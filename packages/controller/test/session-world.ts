@@ -59,8 +59,9 @@ export class SessionWorld {
     this.store = store
   }
 
-  static async open(settings: { readonly maxMachines?: number } = {}): Promise<SessionWorld> {
-    const home = await mkdtemp(join(tmpdir(), 'anteroom-sessions-'))
+  /** `home`: one with sessions in it already; left out, a new one. Removed at the end. */
+  static async open(settings: { readonly maxMachines?: number; readonly home?: string } = {}): Promise<SessionWorld> {
+    const home = settings.home ?? (await mkdtemp(join(tmpdir(), 'anteroom-sessions-')))
     const world = new SessionWorld(home, await openStore(join(home, 'store.sqlite')))
     const { store, host, slots } = world
     const config = { ...configSchema.parse({ limits: { max_machines: settings.maxMachines ?? 4 } }), home }

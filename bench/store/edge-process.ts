@@ -1,0 +1,88 @@
+/**
+ * `node bench/store/edge-process.ts DIR`: the controller's HTTP edge over its real store, events and reconciler, in a process of its
+ * own, so that whoever measures it does not share its event loop. Hosts, machines and guests are in memory.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { silentLog, systemClock } from '@anteroom/base'
+import { createAccess } from '../../packages/controller/src/access/access.ts'
+import { createConnections } from '../../packages/controller/src/connections/connections.ts'
+import { createHttp } from '../../packages/controller/src/http/http.ts'
+import { createLive } from '../../packages/controller/src/live/live.ts'
+import { openProviders } from '../../packages/controller/src/providers/providers.ts'
+import { SessionWorld } from '../../packages/controller/test/session-world.ts'
+import type { EdgeAnswer, EdgeRequest } from './edge.ts'
+
+/** Each may send 6000 requests a minute. */
+const keyCount = 10
+
+const world = await SessionWorld.open({ home: process.argv[2] ?? '' })
+const { store, deps } = world
+const { clock, events, vault } = deps
+
+const webRoot = join(world.home, 'web')
+await mkdir(webRoot, { recursive: true })
+await writeFile(join(webRoot, 'index.html'), '<!doctype html><title>bench</title>')
+
+const access = createAccess({ store, clock, events })
+const providers = await openProviders({ directories: [], demo: [deps.providers.get('idp')], log: silentLog })
+let url = ''
+const http = await createHttp({
+  ...{ sessions: world.sessions, vault, providers, events, access, clock, webRoot },
+  connections: createConnections({ store }),
+  live: createLive({ store, clock, publicUrl: () => url }),
+  log: silentLog,
+  config: deps.config,
+  images: { list: async () => [] },
+  machines: async () => [],
+  ready: async () => [],
+  metrics: async () => ({ contentType: 'text/plain', body: '' }),
+})
+url = await http.listen('127.0.0.1', 0)
+
+/** Keys for several clients, made as the operator's is. */
+async function newKeys(): Promise<string[]> {
+  const keys: string[] = []
+  for (let n = 0; n < keyCount; n++) {
+    const path = join(world.home, `${n}.key`)
+    await access.ensureOperatorKey(path)
+    await store.db
+      .updateTable('api_keys')
+      .set({ name: `client ${n}` })
+      .where('name', '=', 'operator key file')
+      .execute()
+    keys.push((await readFile(path, 'utf8')).trim())
+  }
+  return keys
+}
+
+/** One event of each session, in one transaction. Gives the moment of the commit. */
+async function append(sessionIds: readonly string[]): Promise<number> {
+  await store.transaction(async (tx) => {
+    for (const id of sessionIds) await events.append(tx, id, 'stage', { name: 'bench' })
+  })
+  const committedAt = systemClock.monotonic() + performance.timeOrigin
+  for (const id of sessionIds) events.notify(id)
+  return committedAt
+}
+
+const answer = (message: EdgeAnswer): void => void process.send?.(message)
+
+process.on('message', (request: EdgeRequest) => {
+  switch (request.kind) {
+    case 'append':
+      return void append(request.sessionIds).then((at) => answer({ kind: 'committed', at }))
+    case 'usage': {
+      const { user, system } = process.cpuUsage()
+      return answer({ kind: 'usage', cpuMs: (user + system) / 1000, memoryBytes: process.memoryUsage.rss() })
+    }
+    case 'stop':
+      return void http
+        .close()
+        .then(() => world.close())
+        .then(() => process.disconnect())
+    default:
+      return request satisfies never
+  }
+})
+answer({ kind: 'listening', url, keys: await newKeys() })
