@@ -5,6 +5,8 @@
  *
  * GET  /v1/hello                        → AgentHello
  * POST /v1/claim   AgentClaim           → 204; 409 when claimed already with another secret (same claim again: 204)
+ * POST /v1/settle  AgentSettle          → 204 when the start page is painted and the machine has nothing left to do, so that it
+ *      can be saved; only before the claim, by whoever saves it
  * POST /v1/open    AgentOpen            → 202; idempotent for the same session_id
  * GET  /v1/status?after=N&wait_ms=M     → AgentStatus, at once when its version is over N, else after at most M ms
  * POST /v1/capture                      → AgentCaptured (the same one when asked again)
@@ -48,6 +50,12 @@ export const agentClaim = z.object({
   entropy: z.string().min(86),
 })
 export type AgentClaim = z.infer<typeof agentClaim>
+
+export const agentSettle = z.object({
+  /** With it the screen can be looked at until the claim, which brings another one. */
+  rfb_password: agentClaim.shape.rfb_password,
+})
+export type AgentSettle = z.infer<typeof agentSettle>
 
 /** Public half of the session's sealing key (RFC 8037, OKP). */
 export const sealingKey = z.object({ kty: z.literal('OKP'), crv: z.literal('X25519'), x: z.string(), kid: z.string() })
