@@ -9,11 +9,12 @@ const packageImports: Record<string, readonly string[]> = {
   contract: [],
   base: ['contract'],
   rfb: ['base'],
+  snapshot: ['base', 'contract', 'rfb', 'vmm'],
   vmm: ['base', 'contract'],
-  controller: ['base', 'contract', 'rfb', 'vmm', 'demo'],
+  controller: ['base', 'contract', 'rfb', 'snapshot', 'vmm', 'demo'],
   // rfb for its test machine alone.
   'guest-agent': ['base', 'contract', 'rfb'],
-  image: ['base', 'contract', 'rfb', 'vmm'],
+  image: ['base', 'contract', 'snapshot', 'vmm'],
   demo: ['base', 'contract'],
   web: ['contract'],
 }

@@ -2,6 +2,7 @@
 export * from './app-error.ts'
 export * from './clock.ts'
 export * from './command.ts'
+export * from './file-verifier.ts'
 export * from './lock-file.ts'
 export * from './log.ts'
 export * from './nearest.ts'

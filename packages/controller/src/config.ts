@@ -29,6 +29,8 @@ export const configSchema = z.strictObject({
       accelerator: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
       memory_mib: z.int().min(768).max(65536).default(1536),
       vcpus: z.int().min(1).max(16).default(2),
+      /** Restore machines from a saved one; off: boot each of them. */
+      snapshots: z.enum(['on', 'off']).default('on'),
     })
     .prefault({}),
   limits: z

@@ -159,7 +159,8 @@ describe('what is remembered', () => {
     // A memory that vouches for damaged bytes stands for damage that no file time tells of.
     await flip(pathOf(id, 'rootfs'))
     const { ino, size, mtimeNs, ctimeNs } = await stat(pathOf(id, 'rootfs'), { bigint: true })
-    remembered[pathOf(id, 'rootfs')] = [ino, size, mtimeNs, ctimeNs].join(' ')
+    const [sha256] = remembered[pathOf(id, 'rootfs')].split(' ')
+    remembered[pathOf(id, 'rootfs')] = [sha256, ino, size, mtimeNs, ctimeNs].join(' ')
     await writeFile(memory, JSON.stringify(remembered))
     const images = openImages(home)
     expect((await images.current()).id).toBe(id)

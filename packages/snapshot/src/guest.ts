@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto'
+import { AppError, newToken, type Scope } from '@anteroom/base'
+import {
+  type AgentClaim,
+  type AgentHello,
+  type AgentSettle,
+  agentHello,
+  agentPort,
+  agentProtocol,
+  rfbPort,
+} from '@anteroom/contract'
+import { openMachine, type Picture } from '@anteroom/rfb'
+import { isAlive, type Vmm } from '@anteroom/vmm'
+
+/** Background of the start page, as it lies in memory: blue, green, red. See packages/image/recipe/rootfs/opt/anteroom/start.html. */
+const startPageColour = 0x3c | (0x23 << 8) | (0x10 << 16)
+const attemptMs = 5_000
+/** Under emulation on a busy host a browser needs this long until it has nothing left to do. */
+const settleMs = 120_000
+
+/** A machine that a build looks after: asked again and again, and it knows for the error how far it has come. */
+export class Guest {
+  readonly #vmm: Vmm
+  readonly #ip: string
+  #hello: AgentHello | undefined
+  #isSettled = false
+  #picture: Picture | undefined
+
+  constructor(vmm: Vmm, ip: string) {
+    this.#vmm = vmm
+    this.#ip = ip
+  }
+
+  /** Resolves when its agent says that display and browser are up. */
+  async untilUp(scope: Scope): Promise<void> {
+    await this.#until(scope, async (scope) => {
+      const answer = await this.#request('GET', '/v1/hello', undefined, scope)
+      if (answer === undefined) return undefined
+      this.#hello = agentHello.parse(JSON.parse(answer))
+      return (this.#hello.display === 'up' && this.#hello.browser === 'up') || undefined
+    })
+  }
+
+  /** Resolves when it is painted and idle; gives the password with which its screen can be looked at until the claim. */
+  async settle(scope: Scope): Promise<string> {
+    const body: AgentSettle = { rfb_password: newToken().slice(0, 8) }
+    await this.#until(scope, (scope) => this.#request('POST', '/v1/settle', body, scope, settleMs))
+    this.#isSettled = true
+    return body.rfb_password
+  }
+
+  /** Takes it as a controller would; gives the RFB password. */
+  async claim(machineId: string, scope: Scope): Promise<string> {
+    const body: AgentClaim = {
+      machine_id: machineId,
+      secret: newToken(),
+      rfb_password: newToken().slice(0, 8),
+      now_ms: scope.clock.now(),
+      entropy: randomBytes(64).toString('base64url'),
+    }
+    await this.#until(scope, (scope) => this.#request('POST', '/v1/claim', body, scope))
+    return body.rfb_password
+  }
+
+  /** Resolves with the screen when the start page is on it. */
+  async untilPainted(password: string, scope: Scope): Promise<Picture> {
+    return await this.#until(scope, async (scope) => {
+      this.#picture = await attempt(scope, attemptMs, async (scope) =>
+        (await openMachine({ ip: this.#ip, port: rfbPort, password }, scope)).read(scope),
+      )
+      return this.#picture && shareOf(this.#picture, startPageColour) > 0.5 ? this.#picture : undefined
+    })
+  }
+
+  /** The first thing that did not come. */
+  get missing(): string {
+    const hello = this.#hello
+    if (!hello) return 'the guest agent does not answer'
+    if (hello.protocol !== agentProtocol)
+      return `the guest agent speaks protocol ${hello.protocol}, not ${agentProtocol}`
+    if (hello.display !== 'up') return `the display (Xtigervnc) is ${hello.display}`
+    if (hello.browser !== 'up') return `the browser (Chromium) is ${hello.browser}`
+    if (!this.#isSettled) return 'the browser does not become idle'
+    return this.#picture ? 'the start page is not on the screen' : 'the screen does not answer over RFB'
+  }
+
+  async #until<T>(scope: Scope, question: (scope: Scope) => Promise<T | undefined>): Promise<T> {
+    return await scope.until(async () => {
+      const answer = await question(scope)
+      if (answer === undefined && !(await isAlive(this.#vmm.identity))) throw new MachineEnded()
+      return answer
+    }, 50)
+  }
+
+  /** The body of a successful answer. */
+  #request(method: string, path: string, body: unknown, scope: Scope, deadlineMs = attemptMs) {
+    return attempt(scope, deadlineMs, async (scope) => {
+      const response = await fetch(`http://${this.#ip}:${agentPort}${path}`, {
+        method,
+        signal: scope.signal,
+        ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      })
+      return response.ok ? await response.text() : undefined
+    })
+  }
+}
+
+export class MachineEnded extends Error {
+  override readonly message = 'the machine stopped'
+}
+
+export function shareOf({ width, height, pixels }: Picture, colour: number): number {
+  let matching = 0
+  for (let offset = 0; offset < pixels.length; offset += 4) {
+    if ((pixels.readUInt32LE(offset) & 0xffffff) === colour) matching++
+  }
+  return matching / (width * height)
+}
+
+/** undefined when it failed or took too long: the forwards of QEMU accept connections long before the guest does. */
+async function attempt<T>(
+  scope: Scope,
+  deadlineMs: number,
+  operation: (scope: Scope) => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await scope.run({ name: 'question to the machine', deadlineMs }, operation)
+  } catch (error) {
+    scope.throwIfOver()
+    if (error instanceof AppError && error.code !== 'deadline_exceeded') throw error
+    return undefined
+  }
+}
