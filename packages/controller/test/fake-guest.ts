@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream'
-import { AppError } from '@anteroom/base'
+import { AppError, type Scope } from '@anteroom/base'
 import type { AgentCaptured, AgentOpen, AgentStatus, SealedPayload } from '@anteroom/contract'
 import { CompactEncrypt, importJWK } from 'jose'
 import type { AgentLink } from '../src/agent/agent.ts'
@@ -58,10 +58,11 @@ export class FakeGuest implements AgentLink {
     this.#isOpen.resolve()
   }
 
-  async status(after: number, waitMs: number): Promise<AgentStatus> {
+  async status(after: number, waitMs: number, scope: Scope): Promise<AgentStatus> {
     this.#answer()
+    // Rejects when the caller gives up, as a request does: who waits in a loop would go on for ever otherwise.
     if (this.#version <= after)
-      await Promise.race([this.#changed.promise, new Promise((done) => setTimeout(done, Math.min(waitMs, 10)))])
+      await scope.race(Promise.race([this.#changed.promise, scope.clock.delay(Math.min(waitMs, 10), scope.signal)]))
     return {
       version: this.#version,
       phase: this.#phase,
