@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { AppError, type Scope } from '@anteroom/base'
-import { type AgentHello, agentClaim, agentOpen, agentProtocol } from '@anteroom/contract'
+import { type AgentHello, agentClaim, agentOpen, agentProtocol, agentSettle } from '@anteroom/contract'
 import packageJson from '../package.json' with { type: 'json' }
 import type { AgentConfig } from './agent-config.ts'
 import type { AgentLog } from './agent-log.ts'
@@ -14,6 +14,7 @@ import { EgressBridge } from './egress-bridge.ts'
 import { Claim, renewMachine } from './link/claim.ts'
 import { createLinkServer, type LinkRoutes } from './link/link-server.ts'
 import { writeRfbPassword } from './link/rfb-password.ts'
+import { untilQuiet } from './quiet.ts'
 import { SignIn } from './sign-in/sign-in.ts'
 import { StatusBoard } from './status-board.ts'
 
@@ -49,8 +50,14 @@ export async function startAgent(config: AgentConfig, log: AgentLog, scope: Scop
     board.change({ browser: browserState(state) })
     if (state === 'lost') failOpen(board, 'browser_crashed')
   })
+  const settle = async (rfbPassword: string, settling: Scope): Promise<void> => {
+    await writeRfbPassword(passwordFile, rfbPassword, config.users?.screen)
+    await browser.untilUp(settling)
+    await untilQuiet(settling)
+    log.info({}, 'settled')
+  }
   const signIn = new SignIn(browser, board, proxyPort, scope)
-  const server = createLinkServer(linkRoutes({ board, claim, signIn, egress, log }), scope)
+  const server = createLinkServer(linkRoutes({ board, claim, signIn, egress, log, settle }), scope)
   await scope.race(
     new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -86,12 +93,13 @@ interface Parts {
   readonly signIn: SignIn
   readonly egress: EgressBridge
   readonly log: AgentLog
+  readonly settle: (rfbPassword: string, scope: Scope) => Promise<void>
 }
 
-function linkRoutes({ board, claim, signIn, egress, log }: Parts): LinkRoutes {
+function linkRoutes({ board, claim, signIn, egress, log, settle }: Parts): LinkRoutes {
   // Before the claim there is nothing to keep secret, and the log says why no claim came.
   const withoutSecret = ['GET /v1/hello', 'POST /v1/claim']
-  const beforeClaim = ['GET /v1/log']
+  const beforeClaim = ['GET /v1/log', 'POST /v1/settle']
   return {
     isAuthorised: (authorization, route) =>
       withoutSecret.includes(route) || (beforeClaim.includes(route) && !claim.isMade) || claim.isHolder(authorization),
@@ -101,6 +109,13 @@ function linkRoutes({ board, claim, signIn, egress, log }: Parts): LinkRoutes {
       'POST /v1/claim': async ({ body, scope }) => {
         if (await claim.make(await body(agentClaim), scope)) return { status: 204 }
         return { status: 409, content: { code: 'forbidden', detail: 'this machine was claimed with another secret' } }
+      },
+      'POST /v1/settle': async ({ body, scope }) => {
+        const { rfb_password } = await body(agentSettle)
+        // Its holder has the secret, and the screen a password that must stay.
+        if (claim.isMade) return { status: 409, content: { code: 'forbidden', detail: 'this machine is claimed' } }
+        await settle(rfb_password, scope)
+        return { status: 204 }
       },
       'POST /v1/open': async ({ body }) => {
         signIn.open(await body(agentOpen))

@@ -7,8 +7,9 @@ const typicalSeconds = {
   'Install Debian packages': 55,
   'Make kernel and initial RAM disk': 3,
   'Write the root file system': 8,
-  'Boot the image once': 45,
-  'Compute checksums and publish': 4,
+  'Compute checksums': 2,
+  'Boot the image and save the machine': 60,
+  Publish: 2,
 } as const
 export type BuildStep = keyof typeof typicalSeconds
 const order = Object.keys(typicalSeconds) as BuildStep[]

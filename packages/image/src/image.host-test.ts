@@ -1,11 +1,10 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newId, runCommand, Scope } from '@anteroom/base'
+import { buildSnapshot, type SnapshotImage } from '@anteroom/snapshot'
 import { end, isAlive, startVmm, tailOf, vmmFiles } from '@anteroom/vmm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bootTest } from './boot-test.ts'
-import { openBuildLog } from './build-log.ts'
 import { fileNames, intactCurrent, type PublishedImage } from './publish.ts'
 
 /** `npm test` builds them and says where. */
@@ -21,7 +20,17 @@ describe.skipIf(!current)(current ? `the golden image ${current.id}` : `the gold
   })
   afterAll(() => rm(directory, { recursive: true }))
 
+  const save = (subject: SnapshotImage, name: string) =>
+    buildSnapshot(
+      {
+        ...{ image: subject, snapshots: join(directory, name), onTrouble: async (text) => console.error(text) },
+        shape: { binary: 'qemu-system-x86_64', accelerator: 'tcg', memoryMiB: 1536, vcpus: 2 },
+      },
+      Scope.root('test'),
+    )
+
   const subject = () => ({
+    id: image.id,
     kernel: join(image.directory, 'kernel'),
     initrd: join(image.directory, 'initrd'),
     rootfs: join(image.directory, 'rootfs'),
@@ -53,15 +62,10 @@ describe.skipIf(!current)(current ? `the golden image ${current.id}` : `the gold
     expect(bytes).toBeLessThan(1.3e9)
   })
 
-  test('boots as a machine boots: agent, display and browser come up and the start page is painted', async () => {
-    await using log = await openBuildLog(join(directory, 'boot.log'))
-    const options = {
-      directory: join(directory, 'boot'),
-      cacheFile: join(images ?? '', '../cache/acceleration.json'),
-      vmmBinary: 'qemu-system-x86_64',
-    }
-    const result = await Scope.root('test').run({ name: 'boot' }, (scope) => bootTest(subject(), options, log, scope))
-    expect(result.painted_ms).toBeGreaterThanOrEqual(result.hello_ms)
+  test('boots as a machine boots, and a copy of the saved machine shows the same picture', async () => {
+    const { manifest } = await save(subject(), 'saved')
+    expect(manifest.boot.painted_ms).toBeGreaterThanOrEqual(manifest.boot.hello_ms)
+    expect(manifest.restore_test.painted_ms).toBeLessThan(manifest.boot.painted_ms)
   }, 240_000)
 
   test('asked for the probe it says so and powers off', async () => {
@@ -76,19 +80,13 @@ describe.skipIf(!current)(current ? `the golden image ${current.id}` : `the gold
     expect(console).toContain('Kernel panic')
   })
 
-  test('an image that does not come up fails the boot test, saying what is missing', async () => {
-    await using log = await openBuildLog(join(directory, 'broken.log'))
-    const options = {
-      directory: join(directory, 'broken'),
-      cacheFile: join(images ?? '', '../cache/acceleration.json'),
-      vmmBinary: 'qemu-system-x86_64',
-    }
+  test('an image that does not come up is not saved, saying what is missing', async () => {
     const broken = { ...subject(), rootfs: join(image.directory, 'initrd') }
-    const testing = Scope.root('test').run({ name: 'boot' }, (scope) => bootTest(broken, options, log, scope))
-    await expect(testing).rejects.toMatchObject({
-      code: 'image_build_failed',
-      detail: expect.stringContaining('the machine stopped while it booted'),
+    await expect(save(broken, 'broken')).rejects.toMatchObject({
+      code: 'snapshot_build_failed',
+      detail: expect.stringContaining('the machine stopped'),
     })
+    expect(await readdir(join(directory, 'broken'))).not.toContain(expect.stringMatching(/^(snp_|\.build)/))
   })
 
   test.each([
