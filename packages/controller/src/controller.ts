@@ -9,15 +9,17 @@ import type { Config } from './config.ts'
 import { createConnections } from './connections/connections.ts'
 import { createEgress } from './egress/egress.ts'
 import { createEvents } from './events/events.ts'
-import { openSlots } from './host/host.ts'
+import { availableMemoryMiB, openSlots, totalMemoryMiB } from './host/host.ts'
 import { createHttp } from './http/http.ts'
 import { openImages } from './images/images.ts'
 import { createLeases, type Lease } from './leases/leases.ts'
 import { createLive } from './live/live.ts'
 import { openMachines } from './machines/machines.ts'
 import { createMetrics } from './observe/observe.ts'
+import { createPool, fitToMemory } from './pool/pool.ts'
 import { openProviders, type Providers } from './providers/providers.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { openSnapshots } from './snapshots/snapshots.ts'
 import { openStore, type Store } from './store/store.ts'
 import { openVault } from './vault/vault.ts'
 
@@ -48,8 +50,10 @@ export async function startController(config: Config, log: Log): Promise<Running
   }
 }
 
-async function build(config: Config, log: Log, stack: AsyncDisposableStack): Promise<RunningController> {
+async function build(configured: Config, log: Log, stack: AsyncDisposableStack): Promise<RunningController> {
   const clock = systemClock
+  const { config, reduced } = fitToMemory(configured, await totalMemoryMiB())
+  for (const what of reduced) log.warn({ code: 'insufficient_memory' }, what)
   const runDirectory = join(config.home, 'run')
   await mkdir(runDirectory, { recursive: true, mode: 0o700 })
   const lock = lockHome(config.home)
@@ -59,12 +63,15 @@ async function build(config: Config, log: Log, stack: AsyncDisposableStack): Pro
   const store = stack.adopt(await openStore(join(config.home, 'anteroom.sqlite')), (opened) => opened.close())
   const vault = await openVault({ keyFile: join(config.home, 'vault.key'), store, clock })
   const images = openImages(config.home)
+  const snapshots = noSnapshots
   const slots = await openSlots(config, scope)
   const { driver, capabilities } = await openMachines({ config, images, slots }, scope)
   log.info(
     { vmm: capabilities.version, accelerator: capabilities.accelerator, network: slots.kind },
     capabilities.accelerationNote ?? 'machines run with KVM',
   )
+  const accelerator = async (inner: Scope) => (await driver.capabilities(inner)).accelerator
+  const snapshots = openSnapshots({ config, images, accelerator, log })
 
   let url = ''
   const publicUrl = (): string => config.public_url ?? url
@@ -73,24 +80,21 @@ async function build(config: Config, log: Log, stack: AsyncDisposableStack): Pro
   const connections = createConnections({ store })
   const live = createLive({ store, clock, publicUrl })
   const egress = stack.adopt(createEgress({ log, clock }), (opened) => opened.close())
-  const leases = createLeases(slots)
+  const leases = createLeases({ store, slots })
   const providers = stack.adopt(await openWithDemo(config, log, scope, stack), (opened) => opened.close())
   const secretsOf = (lease: Lease) => machineSecrets((label) => vault.deriveKey(label), lease.id)
   const metrics = createMetrics({
     machines: async () => (await leases.all(store.db)).length,
     viewers: async () =>
       (await leases.all(store.db)).reduce((sum, { session_id }) => sum + live.viewers(session_id ?? ''), 0),
+    pool: () => pool.status(),
   })
-  const shared = { store, config, clock, log, images, live, vault, connections, providers, events }
+  const machineDeps = { store, config, clock, log, driver, slots, leases, images, snapshots, metrics }
+  const { accelerator } = capabilities
+  const pool = createPool({ ...machineDeps, accelerator, availableMemoryMiB })
+  const shared = { store, config, clock, log, images, live, vault, connections, providers, events, pool }
   const sessions = createSessions({
-    ...shared,
-    driver,
-    slots,
-    leases,
-    egress,
-    metrics,
-    publicUrl,
-    accelerator: capabilities.accelerator,
+    ...{ ...shared, ...machineDeps, egress, publicUrl },
     agentOf: (lease) => createAgentLink({ ip: lease.vm_ip, secrets: secretsOf(lease), log }),
     rfbOf: (lease) => ({ ip: lease.vm_ip, port: rfbPort, password: secretsOf(lease).rfb }),
   })
@@ -108,6 +112,9 @@ async function build(config: Config, log: Log, stack: AsyncDisposableStack): Pro
   url = await http.listen(config.listen.host, config.listen.port)
   const running = Promise.all([
     sessions.run(scope),
+    pool.run(scope),
+    snapshots.run(scope),
+    snapshots.run(scope),
     keepHouse(access, scope),
     announceWhenReady(join(runDirectory, 'controller.json'), url, ready, scope),
   ])
@@ -153,9 +160,10 @@ async function openWithDemo(config: Config, log: Log, scope: Scope, stack: Async
 
 async function listMachines(store: Store): Promise<Machine[]> {
   const rows = await store.db.selectFrom('machines').selectAll().orderBy('created_at').execute()
-  return rows.map(({ slot_index: _, created_at, ...row }) => ({
+  return rows.map(({ slot_index: _, created_at, ready_at, ...row }) => ({
     ...row,
     created_at: new Date(created_at).toISOString(),
+    ready_at: ready_at === null ? null : new Date(ready_at).toISOString(),
   }))
 }
 
