@@ -1,8 +1,14 @@
-import type { Socket } from 'node:net'
 import { addAbortSignal, type Duplex } from 'node:stream'
 import { AppError, type Clock, type Scope } from '@anteroom/base'
 import { type LiveCloseReason, liveCloseCodes } from '@anteroom/contract'
-import { connectToMachine, greetClient, type RfbEndpoint, RfbViolation, sharedClientInit } from '@anteroom/rfb'
+import {
+  connectToMachine,
+  greetClient,
+  type MachineStream,
+  type RfbEndpoint,
+  RfbViolation,
+  sharedClientInit,
+} from '@anteroom/rfb'
 import { WebSocket } from 'ws'
 import { ClientMessageFilter } from './client-message-filter.ts'
 import type { LiveAccess } from './live.ts'
@@ -19,8 +25,6 @@ const closeTexts = {
   replaced: 'The view was opened in another window.',
 } as const satisfies Record<LiveCloseReason, string>
 
-/** What may wait for a slow viewer or machine in this process; more stays in the sender's kernel and stops the sender. */
-const bufferBytes = 256 * 1024
 const watchEveryMs = 5_000
 /** Below the 30 to 60 s after which proxies on the way cut an idle connection. */
 const pingEveryMs = 25_000
@@ -43,7 +47,7 @@ export interface View {
 /** Serves one viewer until the view is over, tells them why, and leaves neither socket behind. Never rejects. */
 export async function serveView(view: View, scope: Scope): Promise<void> {
   const { socket } = view
-  const viewer = new ViewerStream(socket, bufferBytes)
+  const viewer = new ViewerStream(socket)
   // The end of the stream says it all; without a listener a broken connection would end the process.
   socket.on('error', () => {})
   const textFrame = new Promise<End>((resolve) => {
@@ -68,7 +72,7 @@ export async function serveView(view: View, scope: Scope): Promise<void> {
 }
 
 async function relay(view: View, viewer: Duplex, scope: Scope): Promise<End> {
-  let machine: Socket
+  let machine: MachineStream
   try {
     machine = await connectToMachine(view.endpoint, scope)
   } catch (error) {
@@ -82,24 +86,38 @@ async function relay(view: View, viewer: Duplex, scope: Scope): Promise<End> {
     return viewerEnd(error, scope)
   }
   machine.write(sharedClientInit)
+  const picture = new Picture(view.socket)
   return await Promise.race([
-    toViewer(machine, viewer),
+    machine.forward(picture.send).then((): End => 'machine_lost'),
     toMachine(viewer, machine, view.access, scope),
-    watch(view.socket, viewer, scope),
+    watch(view.socket, picture, scope),
   ])
 }
 
-/** From ServerInit on the machine's bytes go through as they are. */
-async function toViewer(machine: Socket, viewer: Duplex): Promise<End> {
-  try {
-    for await (const chunk of machine.iterator({ destroyOnReturn: false })) await write(viewer, chunk)
-  } catch {
-    // A reset connection: the same to the viewer as a closed one.
+/** From ServerInit on the machine's bytes go to the viewer as they are: one frame for what one read of the machine gave. */
+class Picture {
+  readonly #socket: WebSocket
+  /** Something could not be sent at once: the viewer's kernel and ours have enough. */
+  isWaiting = false
+  /** Counts what was sent. */
+  sent = 0
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket
   }
-  return 'machine_lost'
+
+  /** The machine is not read while this waits. What cannot be sent any more is dropped; why, the close event tells. */
+  readonly send = (chunk: Buffer, done: () => void): void => {
+    this.isWaiting = true
+    this.#socket.send(chunk, () => {
+      this.isWaiting = false
+      this.sent++
+      done()
+    })
+  }
 }
 
-async function toMachine(viewer: Duplex, machine: Socket, access: LiveAccess, scope: Scope): Promise<End> {
+async function toMachine(viewer: Duplex, machine: Duplex, access: LiveAccess, scope: Scope): Promise<End> {
   const filter = new ClientMessageFilter(access)
   try {
     for await (const chunk of viewer.iterator({ destroyOnReturn: false }))
@@ -133,10 +151,10 @@ function write(stream: Duplex, chunk: Buffer): Promise<void> | undefined {
  * Notices what no event tells: a viewer whose network went away (no pong), one that does not take its picture, and a
  * machine that does not take input (then the viewer is not read, and its pongs are not seen either).
  */
-async function watch(socket: WebSocket, viewer: Duplex, { clock, signal }: Scope): Promise<End> {
+async function watch(socket: WebSocket, picture: Picture, { clock, signal }: Scope): Promise<End> {
   let pingedAt = clock.monotonic()
   let answered = true
-  let waitingBytes = 0
+  let sent = 0
   let movedAt = pingedAt
   let readAt = pingedAt
   socket.on('pong', () => {
@@ -146,14 +164,14 @@ async function watch(socket: WebSocket, viewer: Duplex, { clock, signal }: Scope
     await clock.delay(watchEveryMs, signal)
     if (signal.aborted) return undefined
     const now = clock.monotonic()
-    if (!viewer.writableNeedDrain || viewer.writableLength !== waitingBytes) movedAt = now
-    waitingBytes = viewer.writableLength
+    if (!picture.isWaiting || picture.sent !== sent) movedAt = now
+    sent = picture.sent
     if (now - movedAt >= stalledAfterMs) return 'viewer_stalled'
     if (!socket.isPaused) readAt = now
     if (now - readAt >= stalledAfterMs) return 'machine_lost'
     if (now - pingedAt < pingEveryMs || socket.isPaused) continue
     // Nothing can be said to a viewer that is not there.
-    if (!answered && !viewer.writableNeedDrain) return undefined
+    if (!answered && !picture.isWaiting) return undefined
     pingedAt = now
     answered = false
     if (socket.readyState === WebSocket.OPEN) socket.ping()

@@ -2,7 +2,7 @@
 import type { Clock, Scope } from '@anteroom/base'
 import type { LiveCloseReason, Ticket } from '@anteroom/contract'
 import type { RfbEndpoint } from '@anteroom/rfb'
-import type { WebSocket } from 'ws'
+import type { ServerOptions, WebSocket } from 'ws'
 import type { Store } from '../store/store.ts'
 import { serveView } from './gateway.ts'
 import { isPainted } from './is-painted.ts'
@@ -25,6 +25,15 @@ export interface Live {
   /** Has the screen been painted (more than one colour over most of it)? undefined while RFB does not answer. */
   isPainted(endpoint: RfbEndpoint, scope: Scope): Promise<boolean | undefined>
 }
+
+/** What the WebSocket server in front of `serve` must be like. */
+export const webSocketOptions = {
+  /** noVNC's largest message is a pasted clipboard. */
+  maxPayload: 2 * 1024 * 1024,
+  // The screen is compressed already.
+  perMessageDeflate: false,
+  handleProtocols: (offered) => (offered.has('binary') ? 'binary' : false),
+} as const satisfies ServerOptions
 
 export interface LiveParts {
   readonly store: Store

@@ -8,8 +8,8 @@ import { WebSocket } from 'ws'
 export class ViewerStream extends Duplex {
   readonly #socket: WebSocket
 
-  constructor(socket: WebSocket, writableHighWaterMark: number) {
-    super({ writableHighWaterMark })
+  constructor(socket: WebSocket) {
+    super()
     this.#socket = socket
     socket.on('message', (data: Buffer, isBinary) => {
       if (isBinary && !this.destroyed && !this.push(data)) socket.pause()

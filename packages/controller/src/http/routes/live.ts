@@ -2,12 +2,9 @@ import { AppError, Scope } from '@anteroom/base'
 import { createTicket, ticket } from '@anteroom/contract'
 import fastifyWebsocket from '@fastify/websocket'
 import { z } from 'zod'
-import type { LiveAccess, RfbEndpoint } from '../../live/live.ts'
+import { type LiveAccess, type RfbEndpoint, webSocketOptions } from '../../live/live.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 import { noContent, sessionParams } from './parameters.ts'
-
-/** noVNC's largest message is a pasted clipboard. */
-const maxMessageBytes = 2 * 1024 * 1024
 
 /** What a redeemed ticket admits to. */
 interface Admission {
@@ -28,12 +25,7 @@ declare module 'fastify' {
 /** WebSockets on this server. Registered before any route. */
 export async function acceptWebSockets(app: HttpApp, { log }: RouteContext): Promise<void> {
   await app.register(fastifyWebsocket, {
-    options: {
-      maxPayload: maxMessageBytes,
-      // The screen is compressed already.
-      perMessageDeflate: false,
-      handleProtocols: (offered) => (offered.has('binary') ? 'binary' : false),
-    },
+    options: webSocketOptions,
     errorHandler: (error, socket, request) => {
       log.debug({ request_id: request.id, error }, 'a live view broke off')
       socket.terminate()
