@@ -27,12 +27,13 @@ const folderImports: Record<string, readonly string[]> = {
   egress: [],
   events: ['store'],
   host: [],
-  http: ['access', 'connections', 'egress', 'events', 'images', 'live', 'providers', 'sessions', 'vault'],
+  http: ['access', 'connections', 'egress', 'events', 'images', 'live', 'pool', 'providers', 'sessions', 'vault'],
   images: [],
   leases: ['host', 'store'],
   live: ['store'],
   machines: ['host', 'images', 'snapshots'],
   observe: [],
+  pool: ['host', 'images', 'leases', 'machines', 'observe', 'snapshots', 'store'],
   providers: [],
   sessions: [
     'agent',
@@ -45,7 +46,9 @@ const folderImports: Record<string, readonly string[]> = {
     'live',
     'machines',
     'observe',
+    'pool',
     'providers',
+    'snapshots',
     'store',
     'vault',
   ],
@@ -58,12 +61,13 @@ const folderImports: Record<string, readonly string[]> = {
 const furtherPublicFiles = ['machines/driver.ts']
 
 /**
- * What benchmarks take of the packages besides their public files, and of the controller besides those of its folders: what stands
- * in for machines, guests and viewers.
+ * What benchmarks take besides the packages' public files and those of the controller's folders: what stands in for machines,
+ * guests and viewers, and the controller as a process.
  */
 const benchImports = [
   /^packages\/controller\/src\/(config|controller|load-config|machines\/fake\/fake-driver)\.ts$/,
   /^packages\/controller\/test\/[^/]+\.ts$/,
+  /^test\/harness\/[^/]+\.ts$/,
 ]
 
 const walk = (directory: string): string[] =>

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { Scope } from '@anteroom/base'
 import { problem } from '@anteroom/contract'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Api } from './harness/api.ts'
-import { type ControllerProcess, startControllerProcess } from './harness/controller-process.ts'
+import type { Api } from '../harness/api.ts'
+import { type ControllerProcess, startControllerProcess } from '../harness/controller-process.ts'
 
 let controller: ControllerProcess
 let api: Api

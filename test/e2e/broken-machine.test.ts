@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { errorDefinitions } from '@anteroom/contract'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type ControllerProcess, startControllerProcess } from '../harness/controller-process.ts'
 import { launchBrowser } from './harness/browser.ts'
-import { type ControllerProcess, startControllerProcess } from './harness/controller-process.ts'
 
 /** Says its version like the real one, and ends at once when it should run a machine. */
 const brokenMonitor = `#!/bin/sh

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import type { Credential, Session } from '@anteroom/contract'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from 'vitest'
+import { type ControllerProcess, resultsDirectory, startControllerProcess } from '../harness/controller-process.ts'
+import { instanceOf, type MachinePlace, noTraces, tracesOf } from '../harness/traces.ts'
 import { launchBrowser } from './harness/browser.ts'
-import { type ControllerProcess, resultsDirectory, startControllerProcess } from './harness/controller-process.ts'
 import { loopbackGet } from './harness/loopback-get.ts'
 import { person, signInAsPerson } from './harness/person.ts'
-import { instanceOf, type MachinePlace, noTraces, tracesOf } from './harness/traces.ts'
 
 const isRoot = process.getuid?.() === 0
 const kinds = [

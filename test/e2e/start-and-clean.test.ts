@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type ControllerProcess, cleanHome, startControllerProcess } from './harness/controller-process.ts'
-import { instanceOf, noTraces, tracesOf } from './harness/traces.ts'
+import { type ControllerProcess, cleanHome, startControllerProcess } from '../harness/controller-process.ts'
+import { instanceOf, noTraces, tracesOf } from '../harness/traces.ts'
 
 let controller: ControllerProcess
 beforeEach(async () => {
   const startedAt = performance.now()
-  controller = await startControllerProcess('start', {}, 'bootstrap/start.mjs')
+  controller = await startControllerProcess('start', {}, { entry: 'bootstrap/start.mjs' })
   console.log(`npm start with everything there: ready after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`)
 })
 afterEach(() => controller?.remove())

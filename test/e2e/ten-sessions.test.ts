@@ -1,10 +1,10 @@
 import type { Session } from '@anteroom/contract'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type ControllerProcess, startControllerProcess } from '../harness/controller-process.ts'
+import { instanceOf, noTraces, tracesOf } from '../harness/traces.ts'
 import { launchBrowser } from './harness/browser.ts'
-import { type ControllerProcess, startControllerProcess } from './harness/controller-process.ts'
 import { person, signInAsPerson } from './harness/person.ts'
-import { instanceOf, noTraces, tracesOf } from './harness/traces.ts'
 
 let controller: ControllerProcess
 let browser: Browser

@@ -3,9 +3,11 @@ import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { runCommand, Scope, systemErrorCode } from '@anteroom/base'
+import type { z } from 'zod'
+import type { configSchema } from '../../packages/controller/src/config.ts'
 import { Api } from './api.ts'
 
-const root = resolve(import.meta.dirname, '../../..')
+const root = resolve(import.meta.dirname, '../..')
 /** Pictures and logs of the runs; not under version control. */
 export const resultsDirectory = join(root, 'test-results')
 
@@ -15,13 +17,18 @@ const builtImages = process.env.TEST_IMAGES ?? join(root, '.anteroom/images')
 /** Addresses apart from the usual ones: a controller that somebody runs on this host must not notice the tests. */
 const pools = { pool: '10.214.0.0/24', user_pool: '127.214.0.0/26' }
 
-export interface TestConfig {
-  readonly network?: { readonly kind: 'tap' | 'user' }
-  readonly vmm?: { readonly binary: string; readonly accelerator: 'tcg' }
-}
+export type ControllerConfig = z.input<typeof configSchema>
 
-/** The program itself, or `npm start` around it. */
-type Entry = 'packages/controller/src/main.ts' | 'bootstrap/start.mjs'
+export interface Setting {
+  /** The program itself, or `npm start` around it. */
+  readonly entry?: 'packages/controller/src/main.ts' | 'bootstrap/start.mjs'
+  /** Where golden images were built. */
+  readonly images?: string
+  /** Where its state directory is made. */
+  readonly parent?: string
+  /** Where its log goes. */
+  readonly logs?: string
+}
 
 export interface ControllerProcess {
   readonly home: string
@@ -34,20 +41,26 @@ export interface ControllerProcess {
   remove(): Promise<void>
 }
 
-/** The real program with a fresh state directory; `name` names its log in the results. */
+/** The real program with a fresh state directory; `name` names its log. */
 export async function startControllerProcess(
   name: string,
-  config: TestConfig = {},
-  entry: Entry = 'packages/controller/src/main.ts',
+  config: ControllerConfig = {},
+  setting: Setting = {},
 ): Promise<ControllerProcess> {
-  if (!(await stat(builtImages).catch(() => undefined)))
-    throw new Error(`there are no golden images in ${builtImages}; npm test builds them`)
-  const home = await mkdtemp(join(tmpdir(), 'anteroom-e2e-'))
-  await symlink(builtImages, join(home, 'images'))
-  await rememberAcceleration(home)
+  const { images = builtImages, parent = tmpdir(), logs = resultsDirectory } = setting
+  if (!(await stat(images).catch(() => undefined)))
+    throw new Error(`there are no golden images in ${images}; npm test builds them`)
+  const home = await mkdtemp(join(parent, 'anteroom-e2e-'))
+  await symlink(images, join(home, 'images'))
+  // What one of them saves the others restore from.
+  const snapshots = join(images, '../snapshots')
+  await mkdir(snapshots, { recursive: true, mode: 0o700 })
+  await symlink(snapshots, join(home, 'snapshots'))
+  await rememberAcceleration(images, home)
   // JSON is YAML as well.
   await writeFile(join(home, 'config.yaml'), JSON.stringify({ ...config, network: { ...pools, ...config.network } }))
-  const child = await spawnController(entry, home, name)
+  await mkdir(logs, { recursive: true })
+  const child = await spawnController(setting.entry, home, join(logs, `controller-${name}.log`))
   try {
     const { url, pid } = await whenReady(home, child)
     const key = (await readFile(join(home, 'operator.key'), 'utf8')).trim()
@@ -69,17 +82,20 @@ export async function startControllerProcess(
 }
 
 /** What the image's boot test measured on this host holds for every state directory; measuring takes ten seconds each time. */
-async function rememberAcceleration(home: string): Promise<void> {
+async function rememberAcceleration(images: string, home: string): Promise<void> {
   await mkdir(join(home, 'cache'))
   const name = 'cache/acceleration.json'
-  await copyFile(join(builtImages, '..', name), join(home, name)).catch((error: unknown) => {
+  await copyFile(join(images, '..', name), join(home, name)).catch((error: unknown) => {
     if (systemErrorCode(error) !== 'ENOENT') throw error
   })
 }
 
-async function spawnController(entry: Entry, home: string, name: string): Promise<ChildProcess> {
-  await mkdir(resultsDirectory, { recursive: true })
-  await using log = await open(join(resultsDirectory, `controller-${name}.log`), 'w')
+async function spawnController(
+  entry = 'packages/controller/src/main.ts',
+  home: string,
+  logFile: string,
+): Promise<ChildProcess> {
+  await using log = await open(logFile, 'w')
   const settings = Object.entries(process.env).filter(([variable]) => !variable.startsWith('ANTEROOM_'))
   return spawn(process.execPath, [entry, '--port', '0', '--home', home], {
     cwd: root,
