@@ -115,12 +115,46 @@ describe('Events', () => {
     expect(seen).toEqual(Array.from({ length: 310 }, (_, n) => n))
   })
 
+  test('however many are woken by one ring, the table is read once', async () => {
+    let reads = 0
+    const db = new Proxy(store.db, {
+      get(target, property) {
+        if (property === 'selectFrom') reads++
+        const value: unknown = Reflect.get(target, property)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    events = createEvents({ store: { ...store, db }, clock })
+    await append(1)
+    const reading = Array.from({ length: 200 }, () => take(2))
+    await append(2)
+    expect(await Promise.all(reading)).toEqual(Array.from({ length: 200 }, () => [1, 2]))
+    expect(reads).toBeLessThan(6)
+  })
+
+  test('a subscriber that comes later gets what was read for others before, and what came since', async () => {
+    await append(1)
+    const early = take(3)
+    await append(2)
+    const late = take(3)
+    await append(3)
+    expect(await Promise.all([early, late, take(3)])).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+      [1, 2, 3],
+    ])
+  })
+
   test('whatever the order of writes, rings and reads, every subscriber sees each event once, in order', async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), fc.integer({ min: 1, max: 12 }), async (scheduler, count) => {
         session = newId('session')
         const pause = (label: string) => scheduler.schedule(Promise.resolve(), label)
-        const subscribers = [1, 2].map((which) => take(count, 0, () => pause(`subscriber ${which}`)))
+        const subscribers = [1, 2, 3, 4].map(async (which) => {
+          // The third comes later, and the fourth never waits.
+          if (which === 3) await pause('before the third')
+          return await take(count, 0, async () => (which === 4 ? undefined : await pause(`subscriber ${which}`)))
+        })
         const writer = (async () => {
           for (let n = 0; n < count; n++) {
             await store.transaction((tx) => events.append(tx, session, 'stage', { n }))

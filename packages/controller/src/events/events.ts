@@ -17,6 +17,22 @@ const batchSize = 100
 
 export function createEvents({ store, clock }: { readonly store: Store; readonly clock: Clock }): Events {
   const doorbell = new Doorbell()
+  /** Reads of this moment, by session. */
+  const reads = new Map<string, { readonly after: number; readonly events: Promise<SessionEvent[]> }>()
+
+  /** One ring wakes a thousand subscribers: those who stand at the same place share one read. */
+  const readShared = (sessionId: string, after: number): Promise<SessionEvent[]> => {
+    const known = reads.get(sessionId)
+    if (known?.after === after) return known.events
+    const read = { after, events: readAfter(sessionId, after) }
+    reads.set(sessionId, read)
+    const forget = (): void => {
+      if (reads.get(sessionId) === read) reads.delete(sessionId)
+    }
+    // Not at once: those who were woken together have not all asked yet.
+    void read.events.catch(() => {}).then(() => setImmediate(forget))
+    return read.events
+  }
 
   const readAfter = async (sessionId: string, seq: number): Promise<SessionEvent[]> => {
     // `seq` grows in the order of commits because SQLite has one writer; another store must keep this true.
@@ -39,14 +55,18 @@ export function createEvents({ store, clock }: { readonly store: Store; readonly
         .execute()
     },
 
-    notify: (sessionId) => doorbell.ring(sessionId),
+    notify(sessionId) {
+      // A read that began before lacks what was committed since: nobody whom this wakes may be given it.
+      reads.delete(sessionId)
+      doorbell.ring(sessionId)
+    },
 
     async *stream(sessionId, afterSeq, signal) {
       // Listening before the first read: what is committed during a read rings, and is read in the next round.
       const listener = doorbell.listen(sessionId)
       try {
         for (let seq = afterSeq; !signal.aborted; ) {
-          const batch = await readAfter(sessionId, seq)
+          const batch = await readShared(sessionId, seq)
           for (const event of batch) {
             if (signal.aborted) return
             yield event

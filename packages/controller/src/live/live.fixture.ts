@@ -14,6 +14,11 @@ export class ManualClock implements Clock {
   now = (): number => 1_800_000_000_000 + this.#ms
   monotonic = (): number => this.#ms
 
+  /** Timers that are set. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
   delay = (ms: number, signal?: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
       const waiter = { at: this.#ms + ms, wake: resolve }
