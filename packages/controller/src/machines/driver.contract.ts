@@ -1,5 +1,6 @@
 import { newId, Scope } from '@anteroom/base'
 import { describe, expect, test } from 'vitest'
+import type { SnapshotFiles } from '../snapshots/snapshots.ts'
 import type { MachineDriver, MachineSpec } from './driver.ts'
 
 export interface DriverUnderTest {
@@ -10,6 +11,8 @@ export interface DriverUnderTest {
   /** The machine's monitor dies as by the kernel's hand. */
   kill(id: string): Promise<void>
   pause(id: string): Promise<void>
+  /** A saved machine of the specs' image. */
+  snapshot(): SnapshotFiles
 }
 
 const scope = Scope.root('test')
@@ -88,6 +91,25 @@ export function describeMachineDriver(name: string, subject: () => DriverUnderTe
       await driver.resume(id, scope)
       expect(await driver.inspect(id, scope)).toBe('running')
       await driver.resume(id, scope)
+      expect(await driver.inspect(id, scope)).toBe('running')
+      await driver.destroy(id, scope)
+    })
+
+    test('a restored machine waits paused, also for the next controller, until it is resumed, and says what it is', async () => {
+      const { id, driver, spec } = await setUp()
+      expect(await driver.create(spec, scope)).toMatchObject({ origin: 'booted' })
+      await driver.destroy(id, scope)
+      const restored = { ...spec, snapshot: subject().snapshot(), wanted: 'paused' } as const
+      const created = await driver.create(restored, scope)
+      expect(created).toMatchObject({ id, origin: 'restored' })
+      expect(await driver.inspect(id, scope)).toBe('paused')
+      const next = subject().newDriver()
+      expect(await next.create(restored, scope)).toEqual(created)
+      expect(await next.inspect(id, scope)).toBe('paused')
+      await next.resume(id, scope)
+      expect(await next.inspect(id, scope)).toBe('running')
+      await next.destroy(id, scope)
+      await driver.create({ ...restored, wanted: 'running' }, scope)
       expect(await driver.inspect(id, scope)).toBe('running')
       await driver.destroy(id, scope)
     })

@@ -1,6 +1,7 @@
 import { AppError, newId, Scope } from '@anteroom/base'
 import { expect, test } from 'vitest'
 import type { ImageFiles } from '../../images/images.ts'
+import type { SnapshotFiles } from '../../snapshots/snapshots.ts'
 import { describeMachineDriver } from '../driver.contract.ts'
 import { createFakeDriver, FakeHost } from './fake-driver.ts'
 
@@ -15,6 +16,7 @@ describeMachineDriver('fake', () => ({
   newSpec,
   kill: async (id) => host.kill(id),
   pause: async (id) => host.pause(id),
+  snapshot: () => ({ id: 'snp_000000000000000000000000' }) as SnapshotFiles,
 }))
 
 test('a failure that a test asked for comes once, at that method', async () => {

@@ -31,6 +31,10 @@ export class FakeHost {
     this.#machine(id).state = 'paused'
   }
 
+  wake(id: string): void {
+    this.#machine(id).state = 'running'
+  }
+
   throwIfFailing(method: FallibleMethod): void {
     const index = this.#failures.findIndex((failure) => failure.method === method)
     const [failure] = index < 0 ? [] : this.#failures.splice(index, 1)

@@ -1,14 +1,15 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newId, runCommand, Scope } from '@anteroom/base'
-import { end, findVmms, openQmp, vmmFiles } from '@anteroom/vmm'
+import { end, findVmms, openQmp, saveVmm, startVmm, type VmmSpec, vmmFiles } from '@anteroom/vmm'
 import { makeTinyGuest, type TinyGuest } from '@anteroom/vmm/tiny-guest'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { configSchema } from '../../config.ts'
 import { instanceTag, openSlots, type Slot, type Slots, slotPorts, tapNames } from '../../host/host.ts'
 import type { ImageFiles } from '../../images/images.ts'
+import type { SnapshotFiles } from '../../snapshots/snapshots.ts'
 import { describeMachineDriver } from '../driver.contract.ts'
 import type { MachineSpec } from '../driver.ts'
 import { QemuDriver } from './qemu-driver.ts'
@@ -16,14 +17,44 @@ import { QemuDriver } from './qemu-driver.ts'
 const scope = Scope.root('test')
 let work: string
 let guest: TinyGuest
+let snapshot: SnapshotFiles
 
 beforeAll(async () => {
   work = await mkdtemp(join(tmpdir(), 'driver-'))
   await mkdir(join(work, 'guest'))
   guest = await makeTinyGuest(join(work, 'guest'), scope)
   await writeFile(join(work, 'rootfs'), Buffer.alloc(1024 * 1024))
+  snapshot = await save()
 })
 afterAll(() => rm(work, { recursive: true }))
+
+const machine = { memoryMiB: 256, vcpus: 1 }
+
+/** A machine of the tiny guest, saved while it serves; on a network of its own, as a build does it. */
+async function save(): Promise<SnapshotFiles> {
+  const directory = join(work, 'snapshot')
+  const template = join(work, 'template')
+  await mkdir(directory)
+  await mkdir(template, { mode: 0o711 })
+  const memoryFile = join(directory, 'memory')
+  await writeFile(memoryFile, '')
+  await truncate(memoryFile, machine.memoryMiB * 1024 * 1024)
+  const ip = `127.219.${process.pid & 255}.100`
+  const spec: VmmSpec = {
+    ...{ id: newId('machine'), instance: 'drvtpl', binary: 'qemu-system-x86_64', accelerator: 'tcg', ...machine },
+    ...{ rootfs: join(work, 'rootfs'), runAs: null, directory: template, wanted: 'running' },
+    origin: { kind: 'boot', ...guest, commandLine: 'guest.name=saved', memoryFile },
+    network: { kind: 'user', ip, ports: slotPorts },
+  }
+  const { identity } = await startVmm(spec, scope)
+  await scope.run({ name: 'boot of the template', deadlineMs: 90_000 }, (inner) =>
+    inner.until(() => ask({ ip }, 7000, '/name', inner).catch(() => undefined), 100),
+  )
+  await saveVmm(spec, join(directory, 'state'), scope)
+  await end(identity, scope)
+  const manifest = { memory: { name: 'memory' }, state: { name: 'state' } } as SnapshotFiles['manifest']
+  return { id: 'snp_000000000000000000000000', directory, manifest }
+}
 
 /** An image as the driver sees it, of the tiny guest; the manifest's other fields are not its business. */
 const image = (name: string): ImageFiles => {
@@ -57,7 +88,7 @@ describe.each(['tap', 'user'] as const)('%s slots', (kind) => {
     const slot = slots.at(used.length)
     used.push(slot)
     await slots.prepare(slot, scope)
-    return { id, image: image(name), snapshot: null, wanted: 'running', slot, memoryMiB: 256, vcpus: 1 }
+    return { id, image: image(name), snapshot: null, wanted: 'running', slot, ...machine }
   }
 
   beforeAll(async () => {
@@ -86,6 +117,7 @@ describe.each(['tap', 'user'] as const)('%s slots', (kind) => {
       await qmp.execute('stop')
       qmp.close()
     },
+    snapshot: () => snapshot,
   }))
 
   /** Starts a machine and waits until its guest serves. */
@@ -133,6 +165,31 @@ describe.each(['tap', 'user'] as const)('%s slots', (kind) => {
       await listener.close()
       for (const { id } of [one, two]) await newDriver().destroy(id, scope)
     }
+  })
+
+  test('restored machines serve at once, each at its own address, whatever kind of slot the saved one had', async () => {
+    const specs = [await newSpec(newId('machine')), await newSpec(newId('machine'))]
+    for (const spec of specs) await newDriver().create({ ...spec, snapshot }, scope)
+    for (const { slot } of specs) expect(await ask(slot, 7000, '/name', scope)).toBe('saved\n')
+    const hostname = (words: string) => `/cgi-bin/sh?${encodeURIComponent(`hostname ${words}`)}`
+    for (const [number, { slot }] of specs.entries()) await ask(slot, 7000, hostname(`clone-${number}`), scope)
+    for (const [number, { slot }] of specs.entries())
+      expect(await ask(slot, 7000, hostname(''), scope)).toContain(`clone-${number}\n`)
+    for (const { id } of specs) await newDriver().destroy(id, scope)
+  })
+
+  test('a snapshot that cannot be loaded is snapshot_corrupt, and the machine boots without it', async () => {
+    const spec = await newSpec(newId('machine'))
+    const state = join(work, 'damaged')
+    await writeFile(state, (await readFile(join(snapshot.directory, 'state'))).subarray(0, 100_000))
+    const manifest = { ...snapshot.manifest, state: { ...snapshot.manifest.state, name: '../damaged' } }
+    const damaged = { ...snapshot, manifest }
+    await expect(newDriver().create({ ...spec, snapshot: damaged }, scope)).rejects.toMatchObject({
+      code: 'snapshot_corrupt',
+    })
+    expect(await newDriver().inspect(spec.id, scope)).toBe('absent')
+    expect(await newDriver().create(spec, scope)).toMatchObject({ origin: 'booted' })
+    await newDriver().destroy(spec.id, scope)
   })
 
   test('a machine that cannot start is vmm_exited, with the reason', async () => {
@@ -189,7 +246,7 @@ describe.each(['tap', 'user'] as const)('%s slots', (kind) => {
   }
 })
 
-const ask = async (slot: Slot, port: number, path: string, scope: Scope): Promise<string> => {
+const ask = async (slot: Pick<Slot, 'ip'>, port: number, path: string, scope: Scope): Promise<string> => {
   const response = await fetch(`http://${slot.ip}:${port}${path}`, {
     signal: AbortSignal.any([scope.signal, AbortSignal.timeout(30_000)]),
   })
