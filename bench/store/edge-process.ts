@@ -35,6 +35,7 @@ const http = await createHttp({
   config: deps.config,
   images: { list: async () => [] },
   machines: async () => [],
+  pool: world.pool,
   ready: async () => [],
   metrics: async () => ({ contentType: 'text/plain', body: '' }),
 })

@@ -17,6 +17,9 @@ const builtImages = process.env.TEST_IMAGES ?? join(root, '.anteroom/images')
 /** Addresses apart from the usual ones: a controller that somebody runs on this host must not notice the tests. */
 const pools = { pool: '10.214.0.0/24', user_pool: '127.214.0.0/26' }
 
+/** What a session leaves is counted: nothing else may come and go meanwhile. */
+const noPool = { size: 0, slots_ahead: 0 } as const
+
 export type ControllerConfig = z.input<typeof configSchema>
 
 export interface Setting {
@@ -57,8 +60,9 @@ export async function startControllerProcess(
   await mkdir(snapshots, { recursive: true, mode: 0o700 })
   await symlink(snapshots, join(home, 'snapshots'))
   await rememberAcceleration(images, home)
+  const settings = { ...config, network: { ...pools, ...config.network }, pool: { ...noPool, ...config.pool } }
   // JSON is YAML as well.
-  await writeFile(join(home, 'config.yaml'), JSON.stringify({ ...config, network: { ...pools, ...config.network } }))
+  await writeFile(join(home, 'config.yaml'), JSON.stringify(settings))
   await mkdir(logs, { recursive: true })
   const child = await spawnController(setting.entry, home, join(logs, `controller-${name}.log`))
   try {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { errorCodes } from './errors.ts'
 import { connectionId, imageId, machineId, sessionId } from './ids.ts'
+import { machineOrigins } from './machine.ts'
 
 export const sessionStatuses = ['queued', 'starting', 'vm_created', 'ready', 'capturing', 'ending', 'ended'] as const
 export const sessionStatus = z.enum(sessionStatuses)
@@ -89,6 +90,8 @@ export const session = z.object({
   vm_ip: z.string().nullable(),
   vnc_url: z.string().nullable(),
   image_id: imageId.nullable(),
+  /** How its machine came to run; null: it has not run. */
+  machine_origin: z.enum(machineOrigins).nullable(),
   stages: z.array(stage),
   failure: failure.nullable(),
   captured: captureSummary.nullable(),

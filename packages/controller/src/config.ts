@@ -39,6 +39,18 @@ export const configSchema = z.strictObject({
       max_queued: z.int().min(0).max(10_000).default(100),
     })
     .prefault({}),
+  /** Restored machines that wait, paused, for sessions. */
+  pool: z
+    .strictObject({
+      /** `auto`: between floor and ceiling, by demand. */
+      size: z.union([z.literal('auto'), z.int().min(0).max(100)]).default('auto'),
+      floor: z.int().min(0).max(100).default(1),
+      ceiling: z.int().min(0).max(100).default(4),
+      /** Free network slots that are made before they are asked for. */
+      slots_ahead: z.int().min(0).max(16).default(4),
+    })
+    .refine(({ floor, ceiling }) => floor <= ceiling, 'pool.floor must not be above pool.ceiling')
+    .prefault({}),
   timeouts: z
     .strictObject({
       session_seconds: z.int().min(60).max(3600).default(900),

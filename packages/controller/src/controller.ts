@@ -63,7 +63,6 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const store = stack.adopt(await openStore(join(config.home, 'anteroom.sqlite')), (opened) => opened.close())
   const vault = await openVault({ keyFile: join(config.home, 'vault.key'), store, clock })
   const images = openImages(config.home)
-  const snapshots = noSnapshots
   const slots = await openSlots(config, scope)
   const { driver, capabilities } = await openMachines({ config, images, slots }, scope)
   log.info(
@@ -90,8 +89,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     pool: () => pool.status(),
   })
   const machineDeps = { store, config, clock, log, driver, slots, leases, images, snapshots, metrics }
-  const { accelerator } = capabilities
-  const pool = createPool({ ...machineDeps, accelerator, availableMemoryMiB })
+  const pool = createPool({ ...machineDeps, accelerator: capabilities.accelerator, availableMemoryMiB })
   const shared = { store, config, clock, log, images, live, vault, connections, providers, events, pool }
   const sessions = createSessions({
     ...{ ...shared, ...machineDeps, egress, publicUrl },
@@ -113,7 +111,6 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const running = Promise.all([
     sessions.run(scope),
     pool.run(scope),
-    snapshots.run(scope),
     snapshots.run(scope),
     keepHouse(access, scope),
     announceWhenReady(join(runDirectory, 'controller.json'), url, ready, scope),

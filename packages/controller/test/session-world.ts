@@ -1,20 +1,22 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Scope, silentLog, systemClock } from '@anteroom/base'
+import { type Clock, Scope, silentLog, systemClock } from '@anteroom/base'
 import type { ImageManifest, ProviderDefinition } from '@anteroom/contract'
-import { configSchema } from '../src/config.ts'
+import { type Config, configSchema } from '../src/config.ts'
 import { createConnections } from '../src/connections/connections.ts'
 import { createEvents } from '../src/events/events.ts'
-import type { Slot, Slots } from '../src/host/host.ts'
+import type { Slot, SlotKind, Slots } from '../src/host/host.ts'
 import type { ImageFiles } from '../src/images/images.ts'
 import { createLeases, type Lease } from '../src/leases/leases.ts'
 import { createFakeDriver, FakeHost } from '../src/machines/fake/fake-driver.ts'
-import { createMetrics } from '../src/observe/observe.ts'
+import { createMetrics, type Metrics } from '../src/observe/observe.ts'
+import { createPool, type Pool, type PoolDeps } from '../src/pool/pool.ts'
 import { createSessions, type SessionDeps, type Sessions } from '../src/sessions/sessions.ts'
 import { openStore, type Store } from '../src/store/store.ts'
 import { openVault } from '../src/vault/vault.ts'
 import { FakeGuest } from './fake-guest.ts'
+import { FakeSnapshots } from './fake-snapshots.ts'
 
 const provider: ProviderDefinition = {
   name: 'idp',
@@ -27,15 +29,41 @@ const provider: ProviderDefinition = {
   capture: { tokens: true },
 }
 
-const image: ImageFiles = { id: 'img_000000000000000000000001', directory: '/nowhere', manifest: {} as ImageManifest }
+export const imageOf = (digit: string): ImageFiles => ({
+  id: `img_${digit.padStart(24, '0')}`,
+  directory: '/nowhere',
+  manifest: {} as ImageManifest,
+})
+
+export interface WorldSettings {
+  readonly maxMachines?: number
+  /** Left out: no pool, machines boot. */
+  readonly pool?: Partial<Config['pool']>
+  /** One with sessions in it already; left out, a new one. Removed at the end. */
+  readonly home?: string
+  readonly clock?: Clock
+  readonly slots?: FakeSlots
+}
 
 /** The network slots of a host, in memory. */
 export class FakeSlots implements Slots {
-  readonly kind = 'user'
-  readonly size = 16
+  readonly kind: SlotKind
+  readonly size: number
   readonly made = new Set<number>()
-  at = (index: number): Slot => ({ kind: 'user', index, ip: `127.213.0.${index + 1}`, vmmUid: null })
-  prepare = async ({ index }: Slot): Promise<void> => void this.made.add(index)
+  /** In the order in which they were asked for. */
+  readonly prepared: number[] = []
+
+  constructor(kind: SlotKind = 'user', size = 16) {
+    this.kind = kind
+    this.size = size
+  }
+
+  at = (index: number): Slot => ({ kind: this.kind, index, ip: `127.213.0.${index + 1}`, vmmUid: null })
+  async prepare({ index }: Slot): Promise<void> {
+    this.prepared.push(index)
+    this.made.add(index)
+  }
+  isThere = async ({ index }: Slot): Promise<boolean> => this.made.has(index)
   remove = async ({ index }: Slot): Promise<void> => void this.made.delete(index)
   list = async (): Promise<number[]> => [...this.made]
 }
@@ -46,42 +74,51 @@ export class FakeSlots implements Slots {
  */
 export class SessionWorld {
   readonly host = new FakeHost()
-  readonly slots = new FakeSlots()
+  readonly slots: FakeSlots
+  readonly snapshots = new FakeSnapshots()
+  /** What new machines start from. */
+  image = imageOf('1')
+  availableMiB = 100_000
   readonly guests = new Map<string, FakeGuest>()
   readonly home: string
   readonly store: Store
-  #running: { readonly scope: Scope; readonly done: Promise<void> } | undefined
+  #running: { readonly scope: Scope; readonly done: Promise<unknown> } | undefined
   sessions!: Sessions
-  deps!: SessionDeps
+  pool!: Pool
+  deps!: SessionDeps & PoolDeps & { readonly metrics: Metrics }
 
-  private constructor(home: string, store: Store) {
+  private constructor(home: string, store: Store, slots: FakeSlots) {
     this.home = home
     this.store = store
+    this.slots = slots
   }
 
-  /** `home`: one with sessions in it already; left out, a new one. Removed at the end. */
-  static async open(settings: { readonly maxMachines?: number; readonly home?: string } = {}): Promise<SessionWorld> {
+  static async open(settings: WorldSettings = {}): Promise<SessionWorld> {
+    const { clock = systemClock, slots = new FakeSlots() } = settings
     const home = settings.home ?? (await mkdtemp(join(tmpdir(), 'anteroom-sessions-')))
-    const world = new SessionWorld(home, await openStore(join(home, 'store.sqlite')))
-    const { store, host, slots } = world
-    const config = { ...configSchema.parse({ limits: { max_machines: settings.maxMachines ?? 4 } }), home }
+    const world = new SessionWorld(home, await openStore(join(home, 'store.sqlite')), slots)
+    const { store, host, snapshots } = world
+    const limits = { max_machines: settings.maxMachines ?? 4 }
+    const config = { ...configSchema.parse({ limits, pool: settings.pool ?? { size: 0, slots_ahead: 0 } }), home }
+    const leases = createLeases({ store, slots })
     world.deps = {
-      store,
-      slots,
-      config,
-      clock: systemClock,
+      ...{ store, slots, leases, config, clock, snapshots },
       log: silentLog,
       driver: createFakeDriver(host),
       accelerator: 'tcg',
-      leases: createLeases(slots),
-      images: { current: async () => image, get: async () => image, collect: async () => [] },
+      images: { current: async () => world.image, get: async () => world.image, collect: async () => [] },
+      availableMemoryMiB: async () => world.availableMiB,
+      // As every start of the controller has its own.
+      get pool() {
+        return world.pool
+      },
       live: { close: async () => {}, isPainted: async () => true },
       egress: { attach() {}, isAttached: () => true, detach() {}, records: () => [], close() {} },
-      vault: await openVault({ keyFile: join(home, 'vault.key'), store, clock: systemClock }),
+      vault: await openVault({ keyFile: join(home, 'vault.key'), store, clock }),
       connections: createConnections({ store }),
       providers: { get: () => provider },
-      events: createEvents({ store, clock: systemClock }),
-      metrics: createMetrics({ machines: () => 0, viewers: () => 0 }),
+      events: createEvents({ store, clock }),
+      metrics: createMetrics({ machines: () => 0, viewers: () => 0, pool: () => world.pool.status() }),
       publicUrl: () => 'http://127.0.0.1:4400',
       agentOf: (lease) => world.guest(lease),
       rfbOf: (lease) => ({ ip: lease.vm_ip, port: 5900, password: 'password' }),
@@ -105,9 +142,10 @@ export class SessionWorld {
   }
 
   startController(): void {
+    this.pool = createPool(this.deps)
     this.sessions = createSessions(this.deps)
-    const scope = Scope.root('controller')
-    this.#running = { scope, done: this.sessions.run(scope) }
+    const scope = Scope.root('controller', silentLog, this.deps.clock)
+    this.#running = { scope, done: Promise.all([this.sessions.run(scope), this.pool.run(scope)]) }
   }
 
   /** As a stop or crash would: in the middle of whatever it was doing. */

@@ -51,6 +51,7 @@ export const sampleSession = (change: Partial<Session> = {}): Session => ({
   vm_ip: null,
   vnc_url: null,
   image_id: `img_${'0123456789ab'.repeat(2)}`,
+  machine_origin: null,
   stages: stages(['queue']),
   failure: null,
   captured: null,
@@ -123,10 +124,10 @@ export const sampleMachine: Machine = {
   id: vm.browser_vm_id,
   session_id: id('ses', 'd'),
   image_id: `img_${'0123456789ab'.repeat(2)}`,
-  vm_ip: vm.vm_ip,
-  slot_kind: 'tap',
-  accelerator: 'tcg',
-  created_at: agoMs(50_000),
+  ...{ snapshot_id: `snp_${'0123456789ab'.repeat(2)}`, origin: 'warm' },
+  ...{ vm_ip: vm.vm_ip, slot_kind: 'tap', accelerator: 'tcg' },
+  created_at: agoMs(350_000),
+  ready_at: agoMs(349_000),
 }
 
 export const sampleImage: Image = {

@@ -8,7 +8,7 @@ import { openTapSlots } from './tap-slots.ts'
 import { openUserSlots } from './user-slots.ts'
 
 export { instanceTag } from './instance-tag.ts'
-export { availableMemoryMiB } from './memory.ts'
+export { availableMemoryMiB, totalMemoryMiB } from './memory.ts'
 export { type Slot, type SlotKind, type Slots, slotPorts } from './slot.ts'
 export { tapNames } from './tap-names.ts'
 

@@ -2,6 +2,16 @@ import { readFile } from 'node:fs/promises'
 
 const MiB = 1024 * 1024
 
+/** All there is: the host's memory, or what the container may use of it. */
+export async function totalMemoryMiB(): Promise<number> {
+  const [meminfo, limit] = await Promise.all([
+    readFile('/proc/meminfo', 'utf8'),
+    readFile('/sys/fs/cgroup/memory.max', 'utf8').catch(() => 'max'),
+  ])
+  const totalKiB = Number(/^MemTotal:\s+(\d+) kB$/m.exec(meminfo)?.[1])
+  return Math.floor(limit.trim() === 'max' ? totalKiB / 1024 : Math.min(totalKiB / 1024, Number(limit) / MiB))
+}
+
 /** Memory that a new machine could take: the kernel's estimate, and what the container's limit leaves. */
 export async function availableMemoryMiB(): Promise<number> {
   const meminfo = await readFile('/proc/meminfo', 'utf8')

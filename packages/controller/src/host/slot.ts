@@ -20,6 +20,8 @@ export interface Slots {
   at(index: number): Slot
   /** Makes the slot on the host, or finds it complete. @throws AppError network_setup_failed */
   prepare(slot: Slot, scope: Scope): Promise<void>
+  /** A glance, without running a command: does what `prepare` made still stand? */
+  isThere(slot: Slot): Promise<boolean>
   /** Resolves when nothing of the slot is left on the host; also when there never was. */
   remove(slot: Slot, scope: Scope): Promise<void>
   /** Indices of this controller's slots that exist on the host, complete or not. */

@@ -1,4 +1,5 @@
-import { readdir } from 'node:fs/promises'
+import { access, readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { AppError, CommandError, Scope, systemErrorCode } from '@anteroom/base'
 import { z } from 'zod'
 import { ipCommand } from './ip-command.ts'
@@ -90,6 +91,15 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
       } catch (error) {
         if (!(error instanceof CommandError)) throw error
         throw new AppError('network_setup_failed', { detail: error.message, cause: error })
+      }
+    },
+    async isThere(slot) {
+      const { namespace, hostLink } = tapNames(tag, slot.index)
+      try {
+        await access(join(namespaceDirectory, namespace))
+        return (await readFile(join('/sys/class/net', hostLink, 'operstate'), 'utf8')).trim() === 'up'
+      } catch {
+        return false
       }
     },
     remove: (slot, scope) =>

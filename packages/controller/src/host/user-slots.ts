@@ -26,6 +26,7 @@ export function openUserSlots({ tag, pool }: { readonly tag: string; readonly po
         throw new AppError('network_setup_failed', { detail: `${slot.ip}:${port} is used by another process` })
       }
     },
+    isThere: async () => true,
     async remove() {},
     async list() {
       return []

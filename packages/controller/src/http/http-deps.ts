@@ -8,6 +8,7 @@ import type { Config } from '../config.ts'
 import type { Connections } from '../connections/connections.ts'
 import type { Events } from '../events/events.ts'
 import type { Live } from '../live/live.ts'
+import type { Pool } from '../pool/pool.ts'
 import type { Providers } from '../providers/providers.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -20,6 +21,7 @@ export interface HttpDeps {
   readonly vault: Pick<Vault, 'read'>
   readonly providers: Pick<Providers, 'list' | 'problems'>
   readonly images: { list(): Promise<Image[]> }
+  readonly pool: Pick<Pool, 'status'>
   readonly machines: () => Promise<Machine[]>
   readonly live: Pick<Live, 'issueTicket' | 'redeemTicket' | 'serve' | 'close'>
   readonly events: Pick<Events, 'stream'>

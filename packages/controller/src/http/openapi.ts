@@ -6,6 +6,7 @@ import {
   type KeyScope,
   keyScopes,
   machine,
+  poolStatus,
   problem,
   providerSummary,
   session,
@@ -30,6 +31,7 @@ const components = {
   Credential: credential,
   Provider: providerSummary,
   Machine: machine,
+  Pool: poolStatus,
   Image: image,
 }
 for (const [id, schema] of Object.entries(components)) z.globalRegistry.add(schema, { id })

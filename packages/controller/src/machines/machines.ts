@@ -6,6 +6,8 @@ import type { ImageFiles } from '../images/images.ts'
 import type { Capabilities, MachineDriver } from './driver.ts'
 import { QemuDriver } from './qemu/qemu-driver.ts'
 
+export { lastWords } from './last-words.ts'
+
 export interface MachinesDeps {
   readonly config: Pick<Config, 'vmm' | 'home'>
   /** What the measurement boots; without an image nothing can be measured, and machines are emulated. */

@@ -1,13 +1,21 @@
+import type { PoolStatus } from '@anteroom/contract'
 import { expect, test } from 'vitest'
 import { createMetrics } from './metrics.ts'
 
+const pool = async (): Promise<PoolStatus> => ({
+  ...{ size: 'auto', floor: 1, ceiling: 4, wanted: 3, ready: 2, filling: 1, reason: null },
+  snapshot: { status: 'ready', id: `snp_${'0'.repeat(24)}` },
+})
+
 test('counts sessions, stages, machines and viewers, each with its help', async () => {
   let machines = 0
-  const metrics = createMetrics({ machines: () => machines, viewers: async () => 3 })
+  const metrics = createMetrics({ machines: () => machines, viewers: async () => 3, pool })
   metrics.sessionEnded('completed')
   metrics.sessionEnded('failed', 'boot_timeout')
   metrics.sessionEnded('failed', 'boot_timeout')
   metrics.stageEnded('boot', 1500)
+  metrics.machineProvided('warm')
+  metrics.pooledMachineDied()
   machines = 2
   const { body: text, contentType } = await metrics.render()
   expect(contentType).toMatch(/^text\/plain/)
@@ -17,12 +25,18 @@ test('counts sessions, stages, machines and viewers, each with its help', async 
   expect(text).toContain('anteroom_stage_duration_seconds_bucket{le="2.5",stage="boot"} 1')
   expect(text).toContain('anteroom_machines_live 2')
   expect(text).toContain('anteroom_viewers 3')
-  for (const name of ['sessions_ended_total', 'stage_duration_seconds', 'machines_live', 'viewers'])
+  expect(text).toContain('anteroom_machines_provided_total{origin="warm"} 1')
+  expect(text).toContain('anteroom_pool_deaths_total 1')
+  expect(text).toContain('anteroom_pool_machines{state="ready"} 2')
+  expect(text).toContain('anteroom_pool_machines{state="filling"} 1')
+  expect(text).toContain('anteroom_pool_wanted 3')
+  expect(text).toContain('anteroom_snapshot_ready 1')
+  for (const name of ['sessions_ended_total', 'stage_duration_seconds', 'machines_live', 'viewers', 'pool_machines'])
     expect(text).toMatch(new RegExp(`# HELP anteroom_${name} \\w+`))
 })
 
 test('two in one process do not get in each other’s way', async () => {
-  const live = { machines: () => 0, viewers: () => 0 }
+  const live = { machines: () => 0, viewers: () => 0, pool }
   createMetrics(live).sessionEnded('completed')
   expect((await createMetrics(live).render()).body).not.toContain('outcome="completed"')
 })

@@ -1,4 +1,4 @@
-import type { ErrorCode, Outcome, StageName } from '@anteroom/contract'
+import type { ErrorCode, MachineOrigin, Outcome, PoolStatus, StageName } from '@anteroom/contract'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 /** What the process counts, each declared once; `GET /metrics` prints it. */
@@ -6,6 +6,10 @@ export interface Metrics {
   /** A session has ended. `code` says why it failed. */
   sessionEnded(outcome: Outcome, code?: ErrorCode): void
   stageEnded(stage: StageName, durationMs: number): void
+  /** A session got a machine, in this way. */
+  machineProvided(origin: MachineOrigin): void
+  /** A machine of the warm pool was gone before anybody took it. */
+  pooledMachineDied(): void
   /** In the text format of Prometheus. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>
 }
@@ -13,6 +17,7 @@ export interface Metrics {
 export interface Counted {
   machines(): number | Promise<number>
   viewers(): number | Promise<number>
+  pool(): Promise<Pick<PoolStatus, 'wanted' | 'ready' | 'filling' | 'snapshot'>>
 }
 
 /** From a restore out of a snapshot (tens of milliseconds) to a person who takes their time at the sign-in. */
@@ -37,6 +42,17 @@ export function createMetrics(now: Counted): Metrics {
     buckets: stageBuckets,
     registers,
   })
+  const provided = new Counter({
+    name: 'anteroom_machines_provided_total',
+    help: 'Machines that sessions got: woken from the warm pool, restored from the golden snapshot, booted',
+    labelNames: ['origin'],
+    registers,
+  })
+  const died = new Counter({
+    name: 'anteroom_pool_deaths_total',
+    help: 'Machines of the warm pool that were gone before anybody took them',
+    registers,
+  })
   new Gauge({
     name: 'anteroom_machines_live',
     help: 'Machines that exist on this host',
@@ -53,9 +69,43 @@ export function createMetrics(now: Counted): Metrics {
       this.set(await now.viewers())
     },
   })
+  gaugePool(now, registry)
   return {
+    machineProvided: (origin) => provided.inc({ origin }),
+    pooledMachineDied: () => died.inc(),
     sessionEnded: (outcome, code) => sessions.inc({ outcome, code: code ?? '' }),
     stageEnded: (stage, durationMs) => stages.observe({ stage }, durationMs / 1000),
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   }
+}
+
+function gaugePool(now: Counted, registry: Registry): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'anteroom_pool_machines',
+    help: 'Machines of the warm pool: ready to be taken, or being made or taken down',
+    labelNames: ['state'],
+    registers,
+    async collect() {
+      const { ready, filling } = await now.pool()
+      this.set({ state: 'ready' }, ready)
+      this.set({ state: 'filling' }, filling)
+    },
+  })
+  new Gauge({
+    name: 'anteroom_pool_wanted',
+    help: 'Machines that the warm pool should hold, by demand',
+    registers,
+    async collect() {
+      this.set((await now.pool()).wanted)
+    },
+  })
+  new Gauge({
+    name: 'anteroom_snapshot_ready',
+    help: '1 when machines are restored from a golden snapshot, 0 when they boot',
+    registers,
+    async collect() {
+      this.set((await now.pool()).snapshot.status === 'ready' ? 1 : 0)
+    },
+  })
 }

@@ -1,12 +1,6 @@
 import { AppError, type Scope } from '@anteroom/base'
-import type { MachineDriver, MachineEvidence } from '../machines/driver.ts'
-
-const lastLines = (text: string, count: number): string => text.trimEnd().split('\n').slice(-count).join('\n')
-
-const lastWords = ({ console, vmm }: MachineEvidence): string =>
-  [vmm && `monitor:\n${lastLines(vmm, 8)}`, console && `console:\n${lastLines(console, 12)}`]
-    .filter(Boolean)
-    .join('\n') || 'it left no output'
+import type { MachineDriver } from '../machines/driver.ts'
+import { lastWords } from '../machines/machines.ts'
 
 /** Why a machine that ran is not there any more. A kernel panic ends the monitor too (`panic=-1`, `-no-reboot`). */
 export async function deathOf(driver: MachineDriver, id: string): Promise<AppError> {

@@ -15,8 +15,8 @@ import { isSignedIn, requireScreen } from './sign-in-status.ts'
  */
 export interface Lifecycle {
   /** `queued → starting`: a place to live. The only chapter that may find no room; undefined then. */
-  admit(row: SessionRow): Promise<SessionRow | undefined>
-  /** `starting → vm_created`: a network slot and a machine on it. */
+  admit(row: SessionRow, scope: Scope): Promise<SessionRow | undefined>
+  /** `starting → vm_created`: a network slot and a machine on it; a warm one has both already. */
   start(row: SessionRow, scope: Scope): Promise<SessionRow>
   /** `vm_created → ready`: its agent answers and is claimed, its screen is painted. */
   wake(row: SessionRow, scope: Scope): Promise<SessionRow>
@@ -31,7 +31,7 @@ export interface Lifecycle {
 }
 
 export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle {
-  const { store, config, leases, driver, slots, images, live, egress, vault, clock } = deps
+  const { store, config, leases, driver, slots, pool, live, egress, vault, clock } = deps
 
   async function leaseOf(row: SessionRow): Promise<Lease> {
     const lease = await leases.ofSession(store.db, row.id)
@@ -53,34 +53,26 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
     watchMachine(driver, lease.id, scope, work)
 
   return {
-    async admit(row) {
-      const image = await images.current()
+    async admit(row, scope) {
+      const offer = await pool.offer(scope)
       return await store.transaction(async (tx) => {
-        const held = await leases.all(tx)
+        const held = (await leases.all(tx)).filter((lease) => lease.session_id !== null)
         if (held.length >= config.limits.max_machines) return undefined
-        await leases.take(tx, { sessionId: row.id, imageId: image.id, accelerator: deps.accelerator, now: clock.now() })
+        await pool.take(tx, offer, row.id)
         return await rows.transition(tx, row, 'starting', 'network')
       })
     },
 
     async start(row, scope) {
       const lease = await leaseOf(row)
-      const slot = leases.slotOf(lease)
-      await slots.prepare(slot, scope)
+      await pool.connect(lease, scope)
       await rows.enterStage(row.id, 'machine')
-      const image = await images.get(lease.image_id)
-      await driver.create(
-        {
-          ...{ id: lease.id, image, slot, snapshot: null, wanted: 'running' },
-          ...{ memoryMiB: config.vmm.memory_mib, vcpus: config.vmm.vcpus },
-        },
-        scope,
-      )
+      const machine_origin = await pool.provide(lease, scope)
       return await rows.move(row, 'vm_created', 'boot', {
         browser_vm_id: lease.id,
         vm_ip: lease.vm_ip,
         vnc_url: `vnc://${lease.vm_ip}:${rfbPort}`,
-        image_id: lease.image_id,
+        ...{ image_id: lease.image_id, machine_origin },
       })
     },
 
@@ -89,20 +81,24 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
       const agent = deps.agentOf(lease)
       await whileAlive(lease, scope, async (watched) => {
         const bootMs = Math.max(1, lease.created_at + config.timeouts.boot_seconds * 1000 - clock.now())
-        await watched
-          .run({ name: 'boot', deadlineMs: bootMs }, (inner) => inner.until(() => agent.hello(inner), 250))
-          .catch(async (error: unknown) => Promise.reject(await whyNotBooted(error, driver, lease.id)))
+        // A restored one was saved when its agent had said hello.
+        if (row.machine_origin === 'booted' || row.machine_origin === null)
+          await watched
+            .run({ name: 'boot', deadlineMs: bootMs }, (inner) => inner.until(() => agent.hello(inner), 250))
+            .catch(async (error: unknown) => Promise.reject(await whyNotBooted(error, driver, lease.id)))
         await rows.enterStage(row.id, 'claim')
         await agent.claim({ machine_id: lease.id }, watched)
         await rows.enterStage(row.id, 'screen')
         await watched
           .run({ name: 'first painted screen', deadlineMs: Math.max(30_000, bootMs) }, (inner) =>
             inner.until(async () => {
-              const hello = await agent.hello(inner)
+              const [hello, isPainted] = await Promise.all([
+                agent.hello(inner),
+                live.isPainted(deps.rfbOf(lease), inner),
+              ])
               if (hello) requireScreen(hello)
-              if (hello?.display !== 'up' || hello.browser !== 'up') return undefined
-              return (await live.isPainted(deps.rfbOf(lease), inner)) || undefined
-            }, 200),
+              return (hello?.display === 'up' && hello.browser === 'up' && isPainted) || undefined
+            }, 25),
           )
           .catch((error: unknown) =>
             Promise.reject(isDeadline(error) ? new AppError('display_blank', { cause: error }) : error),
@@ -173,8 +169,7 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
         // The machine's memory goes with its process; wiping first is for what might still read it until then.
         await scope.run({ name: 'wipe', deadlineMs: 3_000 }, (inner) => agent.wipe(inner)).catch(() => {})
         egress.detach(lease.id)
-        await driver.destroy(lease.id, scope)
-        await slots.remove(leases.slotOf(lease), scope)
+        await pool.dispose(lease, scope)
       }
       const ended = await store.transaction(async (tx) => {
         if (lease) await leases.release(tx, lease.id)

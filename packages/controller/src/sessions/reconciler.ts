@@ -4,14 +4,15 @@ import { createLifecycle } from './lifecycle.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
 import { isOpen } from './state.ts'
-import { sweepHost } from './sweep.ts'
+import { createSweep } from './sweep.ts'
 
 /** Without a kick the rows are looked at this often: for expiry, backoff and whatever else only time brings. */
 const tickMs = 1_000
-const sweepMs = 60_000
 
 /** Troubles that pass: the chapter is tried again while the session has time. Anything else ends the session. */
 const passing: ReadonlySet<ErrorCode> = new Set(['agent_unreachable', 'store_unavailable', 'vault_unavailable'])
+/** Nothing is wrong with the session: it stays in the queue until there is room, or its time is over. */
+const noRoom: ReadonlySet<ErrorCode> = new Set(['ip_pool_exhausted', 'insufficient_memory'])
 const mostAttempts: Partial<Record<ErrorCode, number>> = { agent_unreachable: 3 }
 
 const backoffMs = (attempt: number): number => Math.min(30_000, 250 * 2 ** attempt)
@@ -32,6 +33,9 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
   const tasks = new Map<string, { readonly done: Promise<void>; readonly interrupt: () => void }>()
   let wake = Promise.withResolvers<void>()
 
+  /** Why the queue does not move; undefined while it does. */
+  let held: AppError | undefined
+
   const kick = (): void => wake.resolve()
 
   /** One session, as far as it goes: until it has ended, has to wait, or is interrupted. */
@@ -48,15 +52,13 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
         if (scope.signal.aborted) throw error
         await stumble(row, AppError.from(error), scope)
       }
+      // What a session starts, stops and leaves decides what the pool may do.
+      deps.pool.kick()
     }
   }
 
   async function chapter(row: SessionRow, scope: Scope): Promise<SessionRow> {
-    if (row.end_requested !== null && isOpen(row.status))
-      return await lifecycle.end(
-        row,
-        new AppError(row.end_requested === 'expired' ? 'session_expired' : 'session_cancelled'),
-      )
+    if (row.end_requested !== null && isOpen(row.status)) return await lifecycle.end(row, whyEnded(row))
     switch (row.status) {
       case 'starting':
         return await scope.run({ name: 'start the machine', deadlineMs: 60_000 }, (inner) =>
@@ -78,6 +80,12 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
       default:
         return row.status satisfies never
     }
+  }
+
+  function whyEnded(row: SessionRow): AppError {
+    if (row.end_requested !== 'expired') return new AppError('session_cancelled')
+    const waited = row.status === 'queued' && held
+    return new AppError('session_expired', waited ? { detail: `no machine could be had: ${held?.message}` } : {})
   }
 
   async function countEnded(row: SessionRow): Promise<SessionRow> {
@@ -127,7 +135,7 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
   }
 
   /** First come, first served; the rest keep waiting. */
-  async function admitQueued(): Promise<void> {
+  async function admitQueued(scope: Scope): Promise<void> {
     const queued = await store.db
       .selectFrom('sessions')
       .selectAll()
@@ -138,14 +146,26 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
       .execute()
     for (const row of queued) {
       try {
-        if ((await lifecycle.admit(row)) === undefined) return
+        if ((await lifecycle.admit(row, scope)) === undefined) {
+          held = new AppError('capacity_exhausted', { detail: 'every machine is in use' })
+          return
+        }
+        held = undefined
         deps.events.notify(row.id)
       } catch (error) {
+        scope.throwIfOver()
         const reason = AppError.from(error)
-        if (reason.code === 'ip_pool_exhausted') return
+        if (noRoom.has(reason.code)) return hold(reason)
         await lifecycle.end(row, reason)
       }
     }
+  }
+
+  function hold(reason: AppError): void {
+    if (held?.code !== reason.code) log.warn({ code: reason.code, reason: reason.message }, 'sessions have to wait')
+    held = reason
+    // It may hold what nobody can use.
+    deps.pool.kick()
   }
 
   async function expireLate(): Promise<void> {
@@ -162,7 +182,7 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
 
   async function tick(scope: Scope): Promise<void> {
     await expireLate()
-    await admitQueued()
+    await admitQueued(scope)
     const due = await store.db
       .selectFrom('sessions')
       .select(['id', 'status', 'end_requested'])
@@ -180,14 +200,12 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
       kick()
     },
     async run(scope) {
-      let sweptAt = Number.NEGATIVE_INFINITY
+      const stopListening = deps.pool.onRoom(kick)
+      const sweep = createSweep(deps, scope)
       while (!scope.signal.aborted) {
         wake = Promise.withResolvers<void>()
         try {
-          if (clock.monotonic() - sweptAt >= sweepMs) {
-            await sweepHost(deps, scope)
-            sweptAt = clock.monotonic()
-          }
+          await sweep.ifDue()
           await tick(scope)
         } catch (error) {
           if (!scope.signal.aborted) log.error({ error }, 'reconciler: this round failed; the next one tries again')
@@ -196,7 +214,9 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
         await Promise.race([wake.promise, clock.delay(tickMs, AbortSignal.any([scope.signal, rest.signal]))])
         rest.abort()
       }
+      stopListening()
       await Promise.allSettled([...tasks.values()].map((task) => task.done))
+      await sweep.done()
     },
   }
 }

@@ -8,9 +8,11 @@ import type { Slots } from '../host/host.ts'
 import type { Images } from '../images/images.ts'
 import type { Lease, Leases } from '../leases/leases.ts'
 import type { Live, RfbEndpoint } from '../live/live.ts'
-import type { Accelerator, MachineDriver } from '../machines/driver.ts'
+import type { MachineDriver } from '../machines/driver.ts'
 import type { Metrics } from '../observe/observe.ts'
+import type { Pool } from '../pool/pool.ts'
 import type { Providers } from '../providers/providers.ts'
+import type { Snapshots } from '../snapshots/snapshots.ts'
 import type { Store } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
 
@@ -21,9 +23,10 @@ export interface SessionDeps {
   readonly clock: Clock
   readonly log: Log
   readonly driver: MachineDriver
-  readonly accelerator: Accelerator
   readonly slots: Slots
   readonly leases: Leases
+  readonly pool: Pool
+  readonly snapshots: Pick<Snapshots, 'collect'>
   readonly images: Pick<Images, 'current' | 'get' | 'collect'>
   readonly live: Pick<Live, 'close' | 'isPainted'>
   readonly egress: Egress

@@ -14,7 +14,18 @@ import { mayBecome } from './state.ts'
 export type SessionRow = Row<'sessions'>
 
 type Change = Partial<
-  Pick<SessionRow, 'outcome' | 'browser_vm_id' | 'vm_ip' | 'vnc_url' | 'image_id' | 'failure' | 'captured' | 'ended_at'>
+  Pick<
+    SessionRow,
+    | 'outcome'
+    | 'browser_vm_id'
+    | 'vm_ip'
+    | 'vnc_url'
+    | 'image_id'
+    | 'machine_origin'
+    | 'failure'
+    | 'captured'
+    | 'ended_at'
+  >
 >
 
 /**
@@ -121,6 +132,7 @@ function toResource(row: SessionRow, stages: readonly Row<'stages'>[]): Session 
     vm_ip: row.vm_ip,
     vnc_url: row.vnc_url,
     image_id: row.image_id,
+    machine_origin: row.machine_origin,
     stages: inOrder(stages).map((stage) => ({
       name: stage.name,
       started_at: time(stage.started_at),

@@ -138,4 +138,19 @@ export const migrations: readonly Migration[] = [
         begin select raise(abort, 'an outcome never changes'); end`,
     ],
   },
+  {
+    number: 2,
+    name: 'machines of the warm pool',
+    statements: [
+      `alter table machines add column snapshot_id text`,
+      `alter table machines add column origin text check (origin in ('warm', 'restored', 'booted'))`,
+      `alter table machines add column ready_at integer`,
+      // Outlives the machine, whose row goes when it is gone.
+      `alter table sessions add column machine_origin text check (machine_origin in ('warm', 'restored', 'booted'))`,
+      // Whatever code runs, a machine that was one session's never becomes another's, nor one of the pool again.
+      `create trigger machine_serves_one_session before update of session_id on machines
+        when old.session_id is not null and new.session_id is not old.session_id
+        begin select raise(abort, 'a machine serves one session'); end`,
+    ],
+  },
 ]

@@ -1,4 +1,12 @@
-import type { CaptureSummary, Failure, KeyScope, Outcome, SessionStatus, StageName } from '@anteroom/contract'
+import type {
+  CaptureSummary,
+  Failure,
+  KeyScope,
+  MachineOrigin,
+  Outcome,
+  SessionStatus,
+  StageName,
+} from '@anteroom/contract'
 import type { Generated, Insertable, Selectable } from 'kysely'
 
 /** Times are integer milliseconds since 1970; JSON is text, parsed and printed by the module that owns the table. */
@@ -24,6 +32,7 @@ export interface SessionsTable {
   vm_ip: string | null
   vnc_url: string | null
   image_id: string | null
+  machine_origin: MachineOrigin | null
   failure: Json<Failure> | null
   captured: Json<CaptureSummary> | null
   /** SHA-256 of the entry secret, hexadecimal. */
@@ -55,13 +64,20 @@ export interface EventsTable {
 /** A machine and the lease of its network slot; the row goes when both are verified absent. */
 export interface MachinesTable {
   id: string
+  /** null: belongs to the warm pool. */
   session_id: string | null
   image_id: string
+  /** What it was restored from. A snapshot's id stands for image, monitor, accelerator, memory and processors alike. */
+  snapshot_id: string | null
+  /** Written once it runs. */
+  origin: MachineOrigin | null
   slot_kind: 'tap' | 'user'
   slot_index: number
   vm_ip: string
   accelerator: 'kvm' | 'tcg'
   created_at: number
+  /** It waits, paused and whole, since then. null: it is being made, or runs, or is to go. */
+  ready_at: number | null
 }
 
 export interface ConnectionsTable {

@@ -1,8 +1,8 @@
-import { machine } from '@anteroom/contract'
+import { machine, poolStatus } from '@anteroom/contract'
 import { z } from 'zod'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 
-export function machineRoutes(app: HttpApp, { machines }: RouteContext): void {
+export function machineRoutes(app: HttpApp, { machines, pool }: RouteContext): void {
   app.get(
     '/v1/machines',
     {
@@ -14,5 +14,17 @@ export function machineRoutes(app: HttpApp, { machines }: RouteContext): void {
       },
     },
     async () => ({ items: await machines() }),
+  )
+  app.get(
+    '/v1/pool',
+    {
+      config: { access: { scope: 'operator' } },
+      schema: {
+        tags: ['operator'],
+        summary: 'Machines that wait for sessions, and why there are fewer than wanted',
+        response: { 200: poolStatus },
+      },
+    },
+    async () => await pool.status(),
   )
 }

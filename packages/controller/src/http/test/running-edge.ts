@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, type Log, newId, newToken, silentLog, systemClock } from '@anteroom/base'
-import type { KeyScope, Problem, ProviderDefinition } from '@anteroom/contract'
+import type { KeyScope, PoolStatus, Problem, ProviderDefinition } from '@anteroom/contract'
 import { CompactEncrypt, importJWK } from 'jose'
 import { createAccess } from '../../access/access.ts'
 import { secretHash } from '../../access/secret-hash.ts'
@@ -27,6 +27,12 @@ const demo: ProviderDefinition = {
   scopes: ['openid'],
   egress: { allow: ['idp.demo.test'] },
   capture: { tokens: true },
+}
+
+const samplePool: PoolStatus = {
+  ...{ size: 'auto', floor: 1, ceiling: 4, wanted: 1, ready: 0, filling: 0 },
+  reason: { code: 'insufficient_memory', detail: '100 MiB are free' },
+  snapshot: { status: 'off' },
 }
 
 /** Sessions are created, read and asked to end here; nothing moves them along. */
@@ -85,9 +91,10 @@ export async function startEdge({
     slots: absent('slots'),
     egress: absent('egress'),
     metrics: absent('metrics'),
-    leases: createLeases(absent('slots')),
+    leases: createLeases({ store, slots: absent('slots') }),
+    pool: absent('pool'),
+    snapshots: absent('snapshots'),
     images: { current: async () => absent('image'), get: () => absent('image'), collect: () => absent('image') },
-    accelerator: 'tcg',
     publicUrl: () => url,
     agentOf: () => absent('agent'),
     rfbOf: () => endpoint,
@@ -96,6 +103,7 @@ export async function startEdge({
     ...{ sessions, connections, vault, providers, live, events, access, log, clock, config, webRoot },
     images: { list: async () => [] },
     machines: async () => [],
+    pool: { status: async () => samplePool },
     ready: async () => [],
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', body: 'anteroom_up 1\n' }),
     ...overrides,

@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { errorCodes } from './errors.ts'
+import { snapshotId } from './ids.ts'
+
+export const snapshotStatus = z.discriminatedUnion('status', [
+  /** Machines are restored from it. */
+  z.object({ status: z.literal('ready'), id: snapshotId }),
+  /** Machines boot meanwhile. */
+  z.object({ status: z.literal('building'), why: z.string() }),
+  z.object({ status: z.literal('failed'), code: z.enum(errorCodes), why: z.string() }),
+  /** Machines always boot. */
+  z.object({ status: z.literal('off') }),
+])
+export type SnapshotStatus = z.infer<typeof snapshotStatus>
+
+/** The warm pool: restored machines that wait, paused, for a session. */
+export const poolStatus = z.object({
+  size: z.union([z.literal('auto'), z.int()]),
+  floor: z.int(),
+  ceiling: z.int(),
+  /** By demand, between floor and ceiling. */
+  wanted: z.int(),
+  /** May be taken at once. */
+  ready: z.int(),
+  /** Being made or taken down. */
+  filling: z.int(),
+  /** Why fewer are ready than wanted; `code` where it is a fault. */
+  reason: z.object({ code: z.enum(errorCodes).nullable(), detail: z.string() }).nullable(),
+  snapshot: snapshotStatus,
+})
+export type PoolStatus = z.infer<typeof poolStatus>
