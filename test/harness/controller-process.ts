@@ -59,7 +59,7 @@ export async function startControllerProcess(
   const snapshots = join(images, '../snapshots')
   await mkdir(snapshots, { recursive: true, mode: 0o700 })
   await symlink(snapshots, join(home, 'snapshots'))
-  await rememberAcceleration(images, home)
+  await rememberMeasurements(images, home)
   const settings = { ...config, network: { ...pools, ...config.network }, pool: { ...noPool, ...config.pool } }
   // JSON is YAML as well.
   await writeFile(join(home, 'config.yaml'), JSON.stringify(settings))
@@ -85,13 +85,16 @@ export async function startControllerProcess(
   }
 }
 
-/** What the image's boot test measured on this host holds for every state directory; measuring takes ten seconds each time. */
-async function rememberAcceleration(images: string, home: string): Promise<void> {
+/**
+ * What the build of the image has found out on this host holds for every state directory: measuring acceleration takes ten
+ * seconds, reading a saved memory four.
+ */
+async function rememberMeasurements(images: string, home: string): Promise<void> {
   await mkdir(join(home, 'cache'))
-  const name = 'cache/acceleration.json'
-  await copyFile(join(images, '..', name), join(home, name)).catch((error: unknown) => {
-    if (systemErrorCode(error) !== 'ENOENT') throw error
-  })
+  for (const name of ['cache/acceleration.json', 'cache/verified-snapshots.json'])
+    await copyFile(join(images, '..', name), join(home, name)).catch((error: unknown) => {
+      if (systemErrorCode(error) !== 'ENOENT') throw error
+    })
 }
 
 async function spawnController(

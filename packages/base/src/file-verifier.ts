@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { systemErrorCode } from './app-error.ts'
@@ -39,9 +39,21 @@ export class FileVerifier {
 
   /** @throws FileMismatch */
   async ensure(path: string, expected: ExpectedFile): Promise<void> {
+    await this.#once(path, () => this.#check(path, expected))
+  }
+
+  /** Takes the word of whoever has just written the file and knows its checksum. @throws FileMismatch on another size */
+  async vouch(path: string, expected: ExpectedFile): Promise<void> {
+    const { real, identity } = await identityOf(path, expected)
+    const verified = await this.#load()
+    verified.set(real, identity)
+    await this.#remember(verified)
+  }
+
+  async #once(path: string, check: () => Promise<void>): Promise<void> {
     const running = this.#running.get(path)
     if (running !== undefined) return await running
-    const work = this.#check(path, expected).finally(() => this.#running.delete(path))
+    const work = check().finally(() => this.#running.delete(path))
     this.#running.set(path, work)
     await work
   }
@@ -52,28 +64,25 @@ export class FileVerifier {
   }
 
   async #check(path: string, expected: ExpectedFile, readAll?: AbortSignal): Promise<void> {
-    this.#verified ??= this.#remembered()
-    const verified = await this.#verified
-    const identity = await identityOf(path, expected.bytes)
-    const named = `${expected.sha256} ${identity}`
-    if (!readAll && verified.get(path) === named) return
+    const verified = await this.#load()
+    const { real, identity } = await identityOf(path, expected)
+    if (!readAll && verified.get(real) === identity) return
     const sha256 = await digestOf(path, readAll)
     if (sha256 === expected.sha256) {
-      verified.set(path, named)
+      verified.set(real, identity)
       await this.#remember(verified)
       return
     }
-    if (verified.delete(path)) await this.#remember(verified)
+    if (verified.delete(real)) await this.#remember(verified)
     throw new FileMismatch(`${path} does not match its checksum`)
   }
 
   /** What cannot be read is verified again. */
-  async #remembered(): Promise<Map<string, string>> {
-    try {
-      return new Map(Object.entries(JSON.parse(await readFile(this.#memoryFile, 'utf8'))))
-    } catch {
-      return new Map()
-    }
+  #load(): Promise<Map<string, string>> {
+    this.#verified ??= readFile(this.#memoryFile, 'utf8')
+      .then((text) => new Map<string, string>(Object.entries(JSON.parse(text))))
+      .catch(() => new Map())
+    return this.#verified
   }
 
   /** On a full disk the files are read again after the next start; everything else goes on. */
@@ -86,14 +95,17 @@ export class FileVerifier {
   }
 }
 
-async function identityOf(path: string, bytes: number): Promise<string> {
-  const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true }).catch((error: unknown) => {
-    throw unreadable(error, path)
-  })
-  if (size === BigInt(bytes)) return [ino, size, mtimeNs, ctimeNs].join(' ')
-  throw new FileMismatch(`${path} has ${size} bytes instead of ${bytes}`)
+/** By its real path: a directory of images or snapshots that several state directories link to is read once for all. */
+async function identityOf(path: string, { bytes, sha256 }: ExpectedFile): Promise<{ real: string; identity: string }> {
+  try {
+    const real = await realpath(path)
+    const { ino, size, mtimeNs, ctimeNs } = await stat(real, { bigint: true })
+    if (size === BigInt(bytes)) return { real, identity: [sha256, ino, size, mtimeNs, ctimeNs].join(' ') }
+    throw new FileMismatch(`${path} has ${size} bytes instead of ${bytes}`)
+  } catch (error) {
+    throw error instanceof FileMismatch ? error : unreadable(error, path)
+  }
 }
-
 async function digestOf(path: string, signal?: AbortSignal): Promise<string> {
   const digest = createHash('sha256')
   await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), digest, { signal }).catch((error: unknown) => {

@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, acquireLock, type Scope, systemErrorCode } from '@anteroom/base'
 import { agentProtocol, type ImageManifest } from '@anteroom/contract'
-import { buildSnapshot, type SnapshotImage } from '@anteroom/snapshot'
+import { buildSnapshot, type SnapshotImage, snapshotVerifier, vouchFor } from '@anteroom/snapshot'
 import { measureAccelerator } from '@anteroom/vmm'
 import { type BuildLog, imageBuildFailed, openBuildLog } from './build-log.ts'
 import { type BuildProgress, type BuildStep, ProgressMeter } from './build-progress.ts'
@@ -158,6 +158,7 @@ async function bootAndSave(
       { image, shape, snapshots: join(home, 'snapshots'), force: true, onTrouble: (text) => log.line(text) },
       scope,
     )
+    await vouchFor(saved, snapshotVerifier(home))
     const { hello_ms, painted_ms } = saved.manifest.boot
     return { accelerator, hello_ms, painted_ms }
   } catch (error) {

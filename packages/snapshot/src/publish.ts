@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { chmod, chown, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { FileVerifier } from '@anteroom/base'
 import { type SnapshotManifest, snapshotManifest } from '@anteroom/contract'
 import { snapshotIdOf } from './key.ts'
 
@@ -68,4 +69,12 @@ export const buildDirectory = (snapshots: string): string => join(snapshots, `.b
 /** What builds that were killed left behind. Only for the holder of the build lock. */
 export async function leftovers(snapshots: string): Promise<string[]> {
   return (await readdir(snapshots)).filter((name) => name.startsWith('.build-')).map((name) => join(snapshots, name))
+}
+
+/** Knows which snapshots of a state directory were read and found right; those that were just built are. */
+export const snapshotVerifier = (home: string): FileVerifier =>
+  new FileVerifier(join(home, 'cache', 'verified-snapshots.json'))
+
+export async function vouchFor({ directory, manifest }: PublishedSnapshot, verifier: FileVerifier): Promise<void> {
+  for (const file of [manifest.memory, manifest.state]) await verifier.vouch(join(directory, file.name), file)
 }

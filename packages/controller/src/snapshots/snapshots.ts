@@ -1,9 +1,16 @@
 /** Golden snapshots of this host: a saved machine of the current image, from which others are restored. */
 import { lstat, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AppError, FileVerifier, type Log, type Scope, systemErrorCode } from '@anteroom/base'
+import { AppError, type Log, type Scope, systemErrorCode } from '@anteroom/base'
 import { type ErrorCode, type SnapshotManifest, snapshotId } from '@anteroom/contract'
-import { type MachineShape, readSnapshot, snapshotIdOf, snapshotKeyOf } from '@anteroom/snapshot'
+import {
+  type MachineShape,
+  readSnapshot,
+  snapshotIdOf,
+  snapshotKeyOf,
+  snapshotVerifier,
+  vouchFor,
+} from '@anteroom/snapshot'
 import type { Config } from '../config.ts'
 import type { ImageFiles, Images } from '../images/images.ts'
 import { buildFor } from './build-for.ts'
@@ -58,7 +65,7 @@ export function openSnapshots(deps: SnapshotsDeps): Snapshots {
   const { config, images, log } = deps
   if (config.vmm.snapshots === 'off') return noSnapshots
   const directory = join(config.home, 'snapshots')
-  const verifier = new FileVerifier(join(config.home, 'cache', 'verified-snapshots.json'))
+  const verifier = snapshotVerifier(config.home)
   const listeners = new Set<() => void>()
   /** Why each of them is not used; a build replaces it. */
   const rejected = new Map<string, string>()
@@ -117,7 +124,9 @@ export function openSnapshots(deps: SnapshotsDeps): Snapshots {
     become({ status: 'building', why })
     log.info({ snapshot: id, image: image.id, why }, 'building the golden snapshot; machines boot meanwhile')
     try {
-      const { manifest } = await buildFor({ image, shape, home: config.home, force: rejected.has(id) }, scope)
+      const built = await buildFor({ image, shape, home: config.home, force: rejected.has(id) }, scope)
+      const { manifest } = built
+      await vouchFor(built, verifier)
       rejected.delete(id)
       log.info({ snapshot: id, ...manifest.boot, ...manifest.restore_test }, 'golden snapshot built')
     } catch (error) {
