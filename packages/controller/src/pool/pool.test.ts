@@ -1,7 +1,10 @@
 import { AppError, Scope } from '@anteroom/base'
 import type { PoolStatus } from '@anteroom/contract'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { FakeSlots, imageOf, SessionWorld, type WorldSettings } from '../../test/session-world.ts'
+
+// Each waits for conditions; a loaded host only takes longer.
+vi.setConfig({ testTimeout: 20_000 })
 
 let world: SessionWorld
 afterEach(() => world.close())

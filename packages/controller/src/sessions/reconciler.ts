@@ -35,6 +35,7 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
 
   /** Why the queue does not move; undefined while it does. */
   let held: AppError | undefined
+  let waiting = 0
 
   const kick = (): void => wake.resolve()
 
@@ -144,6 +145,9 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
       .orderBy('created_at')
       .orderBy('id')
       .execute()
+    // How many wait is part of what the pool is wanted for.
+    if (queued.length !== waiting) deps.pool.kick()
+    waiting = queued.length
     for (const row of queued) {
       try {
         if ((await lifecycle.admit(row, scope)) === undefined) {
@@ -164,8 +168,6 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
   function hold(reason: AppError): void {
     if (held?.code !== reason.code) log.warn({ code: reason.code, reason: reason.message }, 'sessions have to wait')
     held = reason
-    // It may hold what nobody can use.
-    deps.pool.kick()
   }
 
   async function expireLate(): Promise<void> {
