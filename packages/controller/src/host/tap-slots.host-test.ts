@@ -35,7 +35,9 @@ describe('tap slots', () => {
     const slot = slots().at(2)
     expect(slot).toEqual({ kind: 'tap', index: 2, ip: `${net}.10`, vmmUid: 58_002 })
     const { namespace, hostLink } = tapNames(tag, 2)
+    expect(await slots().isThere(slot)).toBe(false)
     await slots().prepare(slot, scope)
+    expect(await slots().isThere(slot)).toBe(true)
     expect(await slots().list(scope)).toEqual([2])
     const before = await ip('-n', namespace, '-d', 'link')
     expect(before).toContain('vnet_hdr on')
@@ -43,6 +45,7 @@ describe('tap slots', () => {
     expect(await ip('-n', namespace, '-d', 'link')).toBe(before)
     await slots().remove(slot, scope)
     expect(await onHost(hostLink)).toBe(false)
+    expect(await slots().isThere(slot)).toBe(false)
     expect(await slots().list(scope)).toEqual([])
     await slots().remove(slot, scope)
   })
@@ -105,6 +108,15 @@ describe('tap slots', () => {
       await other.remove(other.at(0), scope)
     }
   })
+})
+
+test.each([
+  ['down', (name: string) => ip('link', 'set', name, 'down')],
+  ['gone', (name: string) => ip('link', 'delete', name)],
+])('a glance sees that the link of a slot is %s', async (_, damage) => {
+  await slots().prepare(slots().at(0), scope)
+  await damage(tapNames(tag, 0).hostLink)
+  expect(await slots().isThere(slots().at(0))).toBe(false)
 })
 
 describe('openSlots', () => {

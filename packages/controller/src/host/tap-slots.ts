@@ -1,8 +1,7 @@
-import { access, readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile } from 'node:fs/promises'
 import { AppError, CommandError, Scope, systemErrorCode } from '@anteroom/base'
 import { z } from 'zod'
-import { ipCommand } from './ip-command.ts'
+import { ipBatch, ipCommand } from './ip-command.ts'
 import { ipv4Range, ipv4Text } from './ipv4-range.ts'
 import { guestPeerIp, type Slot, type Slots, slotTable } from './slot.ts'
 import { indexOfName, tapNames } from './tap-names.ts'
@@ -25,33 +24,51 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
 
   async function make(slot: Slot, scope: Scope): Promise<void> {
     const { namespace, hostLink, uplink, tap } = tapNames(tag, slot.index)
-    const run = (...args: string[]) => ipCommand(scope, args)
     const inside = (input: string, ...command: string[]) =>
       ipCommand(scope, ['netns', 'exec', namespace, ...command], input)
-    await run('netns', 'add', namespace)
-    // The rules before the links: at no time does anything pass that they forbid.
-    await inside(tapRuleset({ host: hostIpOf(slot), machine: slot.ip }), 'nft', '-f', '-')
-    // `tee`, because the file is the namespace's own, and `sysctl` is not installed everywhere.
-    await inside('1\n', 'tee', '/proc/sys/net/ipv4/ip_forward')
-    await run('-n', namespace, 'tuntap', 'add', 'dev', tap, 'mode', 'tap', 'vnet_hdr')
-    await run('-n', namespace, 'addr', 'add', `${guestPeerIp}/30`, 'dev', tap)
-    await run('-n', namespace, 'link', 'set', tap, 'up')
-    await run('link', 'add', hostLink, 'type', 'veth', 'peer', 'name', uplink, 'netns', namespace)
-    await run('-n', namespace, 'addr', 'add', `${slot.ip}/30`, 'dev', uplink)
-    await run('-n', namespace, 'link', 'set', uplink, 'up')
-    await run('addr', 'add', `${hostIpOf(slot)}/30`, 'dev', hostLink)
-    await run('link', 'set', hostLink, 'up')
+    await ipBatch(
+      scope,
+      [],
+      [
+        `netns add ${namespace}`,
+        `link add ${hostLink} type veth peer name ${uplink} netns ${namespace}`,
+        `addr add ${hostIpOf(slot)}/30 dev ${hostLink}`,
+      ],
+    )
+    // The rules before any link is up: at no time does anything pass that they forbid.
+    await Promise.all([
+      inside(tapRuleset({ host: hostIpOf(slot), machine: slot.ip }), 'nft', '-f', '-'),
+      // `tee`, because the file is the namespace's own, and `sysctl` is not installed everywhere.
+      inside('1\n', 'tee', '/proc/sys/net/ipv4/ip_forward'),
+    ])
+    await ipBatch(
+      scope,
+      ['-n', namespace],
+      [
+        `tuntap add dev ${tap} mode tap vnet_hdr`,
+        `addr add ${guestPeerIp}/30 dev ${tap}`,
+        `link set ${tap} up`,
+        `addr add ${slot.ip}/30 dev ${uplink}`,
+        `link set ${uplink} up`,
+      ],
+    )
+    await ipCommand(scope, ['link', 'set', hostLink, 'up'])
     await requireRoute(slot.ip, hostLink, scope)
   }
 
   async function isComplete(slot: Slot, scope: Scope): Promise<boolean> {
     const { namespace, hostLink, uplink, tap } = tapNames(tag, slot.index)
+    if (!(await namespaceNames()).includes(namespace)) return false
     try {
-      await ipCommand(scope, ['netns', 'exec', namespace, 'nft', 'list', 'table', 'inet', tableName])
+      const [inside, outside] = await Promise.all([
+        addressesOf(['-n', namespace], scope),
+        addressesOf([], scope),
+        ipCommand(scope, ['netns', 'exec', namespace, 'nft', 'list', 'table', 'inet', tableName]),
+      ])
       return (
-        (await hasAddress(['-n', namespace], tap, guestPeerIp, scope)) &&
-        (await hasAddress(['-n', namespace], uplink, slot.ip, scope)) &&
-        (await hasAddress([], hostLink, hostIpOf(slot), scope))
+        hasAddress(inside, tap, guestPeerIp) &&
+        hasAddress(inside, uplink, slot.ip) &&
+        hasAddress(outside, hostLink, hostIpOf(slot))
       )
     } catch (error) {
       if (error instanceof CommandError) return false
@@ -59,19 +76,17 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
     }
   }
 
-  async function exists(scope: Scope): Promise<{ namespaces: string[]; links: string[] }> {
-    const { stdout } = await ipCommand(scope, ['-j', 'link', 'show', 'type', 'veth'])
-    return { namespaces: await namespaceNames(), links: linkList.parse(JSON.parse(stdout)).map((link) => link.ifname) }
-  }
-
   async function remove(slot: Slot, scope: Scope): Promise<void> {
     const { namespace, hostLink } = tapNames(tag, slot.index)
     await scope.until(async () => {
-      const { namespaces, links } = await exists(scope)
-      if (!namespaces.includes(namespace) && !links.includes(hostLink)) return true
+      const [namespaces, links] = await Promise.all([namespaceNames(), linkNames()])
       // The link by name: the kernel takes a namespace apart later, and never while a process lives in it.
-      if (links.includes(hostLink)) await attempt(['link', 'delete', hostLink], scope)
-      if (namespaces.includes(namespace)) await attempt(['netns', 'delete', namespace], scope)
+      const left = [
+        ...(links.includes(hostLink) ? [`link delete ${hostLink}`] : []),
+        ...(namespaces.includes(namespace) ? [`netns delete ${namespace}`] : []),
+      ]
+      if (left.length === 0) return true
+      await attempt(left, scope)
       return undefined
     }, 2)
   }
@@ -95,26 +110,27 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
     },
     async isThere(slot) {
       const { namespace, hostLink } = tapNames(tag, slot.index)
-      try {
-        await access(join(namespaceDirectory, namespace))
-        return (await readFile(join('/sys/class/net', hostLink, 'operstate'), 'utf8')).trim() === 'up'
-      } catch {
-        return false
-      }
+      const [namespaces, routes] = await Promise.all([namespaceNames(), readFile('/proc/net/route', 'utf8')])
+      // The link's own network has a route as long as the link is up and has its address.
+      return namespaces.includes(namespace) && routes.split('\n').some((line) => line.startsWith(`${hostLink}\t`))
     },
     remove: (slot, scope) =>
       scope.run({ name: `removal of network slot ${slot.index}`, deadlineMs: 20_000 }, (inner) => remove(slot, inner)),
-    async list(scope) {
-      const { namespaces, links } = await exists(scope)
-      const indices = [...namespaces, ...links].map((name) => indexOfName(tag, name)).filter((i) => i !== undefined)
+    async list() {
+      const indices = [...(await namespaceNames()), ...(await linkNames())]
+        .map((name) => indexOfName(tag, name))
+        .filter((i) => i !== undefined)
       return [...new Set(indices)].filter((index) => index < size).sort((a, b) => a - b)
     },
   }
 }
 
-const linkList = z.array(z.object({ ifname: z.string() }))
 const addressList = z.array(
-  z.object({ flags: z.array(z.string()), addr_info: z.array(z.object({ local: z.string().optional() })) }),
+  z.object({
+    ifname: z.string(),
+    flags: z.array(z.string()),
+    addr_info: z.array(z.object({ local: z.string().optional() })),
+  }),
 )
 const routeList = z.array(z.object({ dev: z.string() }))
 
@@ -127,12 +143,23 @@ async function namespaceNames(): Promise<string[]> {
   }
 }
 
-/** Is the link up, with this address? An empty answer is one of a link that has none. */
-async function hasAddress(where: readonly string[], link: string, address: string, scope: Scope): Promise<boolean> {
-  const { stdout } = await ipCommand(scope, [...where, '-j', '-4', 'addr', 'show', 'dev', link])
-  const [found] = addressList.parse(JSON.parse(stdout))
-  return Boolean(found?.flags.includes('UP') && found.addr_info.some((info) => info.local === address))
+/** Those of this process's network namespace, whatever /sys was mounted in. */
+async function linkNames(): Promise<string[]> {
+  const table = await readFile('/proc/net/dev', 'utf8')
+  return [...table.matchAll(/^ *(\S+):/gm)].flatMap(([, name]) => name ?? [])
 }
+
+async function addressesOf(where: readonly string[], scope: Scope): Promise<z.infer<typeof addressList>> {
+  const { stdout } = await ipCommand(scope, [...where, '-j', '-4', 'addr', 'show'])
+  return addressList.parse(JSON.parse(stdout))
+}
+
+/** Is the link up, with this address? */
+const hasAddress = (links: z.infer<typeof addressList>, link: string, address: string): boolean =>
+  links.some(
+    ({ ifname, flags, addr_info }) =>
+      ifname === link && flags.includes('UP') && addr_info.some(({ local }) => local === address),
+  )
 
 /**
  * Another controller with the same pool may have made the same address a moment ago; then packets for this machine would
@@ -148,9 +175,9 @@ async function requireRoute(ip: string, link: string, scope: Scope): Promise<voi
 }
 
 /** Half-made things refuse to be deleted in one order or the other; the caller looks again. */
-async function attempt(args: readonly string[], scope: Scope): Promise<void> {
+async function attempt(deletions: readonly string[], scope: Scope): Promise<void> {
   try {
-    await ipCommand(scope, args)
+    await ipBatch(scope, ['-force'], deletions)
   } catch (error) {
     if (!(error instanceof CommandError)) throw error
     scope.log.debug({ error: error.message }, 'could not remove a part of a network slot yet')
