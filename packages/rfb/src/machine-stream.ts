@@ -1,11 +1,18 @@
 import { connect, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 
+/** For everything but forwarding: what is read is copied at once, so that all connections can read into the same memory. */
+const shared = Buffer.allocUnsafeSlow(64 * 1024)
+
 /**
- * One read of a busy machine. Measured for a gateway (docs/performance.md): 64 KiB cost half as much CPU again, 512 KiB saved
- * nothing more.
+ * One read of a machine that is forwarded. Measured for the gateway (docs/performance.md): 64 KiB cost half as much CPU again,
+ * 512 KiB saved nothing more.
  */
-const readBytes = 256 * 1024
+const forwardBytes = 256 * 1024
+/** Of connections that are over: the garbage collector is not pressed by this kind of memory, and lets much of it pile up. */
+const spare: Buffer<ArrayBuffer>[] = []
+const mostSpare = 16
+
 /** A machine that vanished without a word is noticed by TCP after this and about nine probes. */
 const keepAliveMs = 15_000
 
@@ -13,19 +20,21 @@ const keepAliveMs = 15_000
 export type Sink = (chunk: Buffer, done: () => void) => void
 
 /**
- * A connection to a machine: a stream as any other, until `forward` takes its reading end. All reads go to the same memory, which
- * for forwarding is all there is: a buffer of its own for each read costs more than the copying in the kernel.
+ * A connection to a machine: a stream as any other, until `forward` takes its reading end. What is forwarded all goes through one
+ * buffer: a new one for each read, as sockets do it, costs more than the copying in the kernel.
  */
 export class MachineStream extends Duplex {
   readonly #socket: Socket
   #sink: Sink | undefined
+  #buffer: Buffer<ArrayBuffer> = shared
+  /** The sink has the buffer. */
+  #isLent = false
 
   constructor(host: string, port: number) {
     super()
-    const buffer = Buffer.allocUnsafeSlow(readBytes)
     this.#socket = connect({
       ...{ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs },
-      onread: { buffer, callback: (bytes) => this.#take(buffer.subarray(0, bytes)) },
+      onread: { buffer: () => this.#buffer, callback: (bytes, buffer) => this.#take(buffer.subarray(0, bytes)) },
     })
     this.#socket.on('connect', () => this.emit('connect'))
     this.#socket.on('end', () => this.push(null))
@@ -40,6 +49,7 @@ export class MachineStream extends Duplex {
     for (let early: Buffer | null = this.read(); early; early = this.read()) await toSink(sink, early)
     if (this.destroyed || this.#socket.readableEnded) return
     this.#sink = sink
+    this.#buffer = spare.pop() ?? Buffer.allocUnsafeSlow(forwardBytes)
     this.#socket.resume()
     await new Promise<void>((resolve) => {
       this.#socket.once('end', resolve)
@@ -48,14 +58,26 @@ export class MachineStream extends Duplex {
   }
 
   /** Reading goes on when this gives true, or with `resume`. */
-  #take(chunk: Buffer): boolean {
+  #take(chunk: Uint8Array): boolean {
     if (!this.#sink) return this.push(Buffer.from(chunk))
-    this.#sink(chunk, this.#next)
-    return false
+    this.#isLent = true
+    // The socket asks for the buffer after a read, for the next one.
+    const isOwn = chunk.buffer === this.#buffer.buffer
+    this.#sink(isOwn ? this.#buffer.subarray(0, chunk.length) : Buffer.from(chunk), this.#giveBack)
+    return !this.#isLent
   }
 
-  readonly #next = (): void => {
-    if (!this.destroyed) this.#socket.resume()
+  readonly #giveBack = (): void => {
+    this.#isLent = false
+    if (this.destroyed) this.#release()
+    else this.#socket.resume()
+  }
+
+  /** Lets the next connection have the buffer. */
+  #release(): void {
+    if (this.#isLent || this.#buffer === shared) return
+    if (spare.length < mostSpare) spare.push(this.#buffer)
+    this.#buffer = shared
   }
 
   override _read(): void {
@@ -72,6 +94,7 @@ export class MachineStream extends Duplex {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#socket.destroy()
+    this.#release()
     done(error)
   }
 }
