@@ -14,6 +14,9 @@ import {
   failed,
   ready,
   sampleConnection,
+  sampleImage,
+  sampleMachine,
+  samplePool,
   sampleProvider,
   sampleSession,
   sampleSite,
@@ -251,6 +254,27 @@ test('the dashboard: sign in, connect, look at a failure, delete a connection', 
     page.getByRole('button', { name: 'Start' }).click(),
   ])
   await tab.getByText('Connect Demo identity').waitFor()
+})
+
+test('the dashboard tells machines that wait from those of sessions, and why fewer wait than wanted', async () => {
+  const waits = { ...sampleMachine, id: `vm_${'w'.repeat(24)}`, session_id: null, origin: null, vm_ip: '10.213.0.6' }
+  api.operator.machines = [sampleMachine, waits]
+  api.operator.images = [sampleImage]
+  const page = await newPage()
+  await page.goto(`${api.url}/sign-in#token=once`)
+  const machines = page.getByRole('region', { name: 'Machines' })
+  await machines.getByText('woken from the pool').waitFor()
+  await machines.getByText('waits in the pool').waitFor()
+  await page.getByText('of 3 wanted, 1 to 4 by demand').waitFor()
+  await page.getByText('a session is starting').waitFor()
+  await page.getByText('Machines are restored from it').waitFor()
+
+  const reason = { code: 'insufficient_memory', detail: '900 MiB are free' } as const
+  const snapshot = { status: 'failed', code: 'snapshot_build_failed', why: 'not painted' } as const
+  api.operator.pool = { ...samplePool, size: 2, wanted: 2, ready: 0, filling: 1, reason, snapshot }
+  await page.getByText('of 2 wanted, 1 on the way, a fixed number').waitFor()
+  await page.getByText('insufficient_memory').waitFor()
+  await page.getByText('snapshot_build_failed').waitFor()
 })
 
 test('a used sign-in link says how to get a new one', async () => {

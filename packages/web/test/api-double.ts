@@ -8,11 +8,12 @@ import {
   errorDefinitions,
   type Image,
   type Machine,
+  type PoolStatus,
   type ProviderSummary,
   type Session,
 } from '@anteroom/contract'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { sampleProvider, sampleSession } from './sample.ts'
+import { samplePool, sampleProvider, sampleSession } from './sample.ts'
 
 /** The policy that the controller sends. */
 const contentSecurityPolicy =
@@ -37,7 +38,8 @@ export class ApiDouble {
     connections: Connection[]
     machines: Machine[]
     images: Image[]
-  } = { providers: [], problems: [], sessions: [], connections: [], machines: [], images: [] }
+    pool: PoolStatus
+  } = { providers: [], problems: [], sessions: [], connections: [], machines: [], images: [], pool: samplePool }
   /** Requests that changed something: `POST /v1/…`. */
   readonly changes: string[] = []
   readonly #server = createServer((request, response) => {
@@ -146,6 +148,8 @@ export class ApiDouble {
         return json({ items: operator.machines })
       case 'GET /v1/images':
         return json({ items: operator.images })
+      case 'GET /v1/pool':
+        return json(operator.pool)
     }
     if (!call.startsWith('DELETE /v1/connections/')) return problem('not_found')
     operator.connections = operator.connections.filter(({ id }) => !call.endsWith(id))

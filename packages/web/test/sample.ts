@@ -1,4 +1,4 @@
-import type { Connection, Image, Machine, ProviderSummary, Session, StageName } from '@anteroom/contract'
+import type { Connection, Image, Machine, PoolStatus, ProviderSummary, Session, StageName } from '@anteroom/contract'
 
 const id = (prefix: string, letter: string): string => `${prefix}_${letter.repeat(24)}`
 const agoMs = (ms: number): string => new Date(Date.now() - ms).toISOString()
@@ -128,6 +128,12 @@ export const sampleMachine: Machine = {
   ...{ vm_ip: vm.vm_ip, slot_kind: 'tap', accelerator: 'tcg' },
   created_at: agoMs(350_000),
   ready_at: agoMs(349_000),
+}
+
+export const samplePool: PoolStatus = {
+  ...{ size: 'auto', floor: 1, ceiling: 4, wanted: 3, ready: 2, filling: 0 },
+  reason: { code: null, detail: 'a session is starting' },
+  snapshot: { status: 'ready', id: sampleMachine.snapshot_id ?? '' },
 }
 
 export const sampleImage: Image = {

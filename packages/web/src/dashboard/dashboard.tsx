@@ -1,4 +1,4 @@
-import type { Connection, Image, Machine, ProviderSummary, Session } from '@anteroom/contract'
+import type { Connection, Image, Machine, PoolStatus, ProviderSummary, Session } from '@anteroom/contract'
 import { ApiProblem } from '../api/api.ts'
 import { Licences } from '../design/licences.tsx'
 import { Connections } from './connections.tsx'
@@ -18,7 +18,8 @@ export function Dashboard() {
   const connections = usePolled<{ items: Connection[] }>('/v1/connections')
   const machines = usePolled<{ items: Machine[] }>('/v1/machines')
   const images = usePolled<{ items: Image[] }>('/v1/images')
-  const all = [providers, sessions, connections, machines, images]
+  const pool = usePolled<PoolStatus>('/v1/pool')
+  const all = [providers, sessions, connections, machines, images, pool]
   const failed = all.find((query) => query.error !== null)?.error
   if (failed instanceof ApiProblem && failed.status === 401) return <NeedsSignIn />
   return (
@@ -42,7 +43,7 @@ export function Dashboard() {
           providers={providers.data?.items ?? []}
         />
         <Connections items={connections.data?.items} />
-        <Host machines={machines.data?.items} images={images.data?.items} />
+        <Host machines={machines.data?.items} images={images.data?.items} pool={pool.data} />
       </main>
       <footer className={styles.footer}>
         <Licences />

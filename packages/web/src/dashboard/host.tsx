@@ -1,22 +1,35 @@
-import type { Image, Machine } from '@anteroom/contract'
+import type { Image, Machine, PoolStatus } from '@anteroom/contract'
 import { useNow } from '../clock.ts'
 import { formatAge, formatBytes, formatDuration } from '../session/format-time.ts'
 import styles from './dashboard.module.css'
+import { Pool } from './pool.tsx'
 import { Section } from './section.tsx'
 
 const acceleratorWords = { kvm: 'KVM', tcg: 'emulated' } as const satisfies Record<Machine['accelerator'], string>
 
+const originWords = {
+  warm: 'woken from the pool',
+  restored: 'restored',
+  booted: 'booted',
+} as const satisfies Record<NonNullable<Machine['origin']>, string>
+
+const stateWords = ({ session_id, origin, ready_at }: Machine): string => {
+  if (session_id !== null) return origin === null ? 'starting' : originWords[origin]
+  return ready_at === null ? 'being made for the pool' : 'waits in the pool'
+}
+
 interface HostProps {
   readonly machines: readonly Machine[] | undefined
   readonly images: readonly Image[] | undefined
+  readonly pool: PoolStatus | undefined
 }
 
-/** What this host has: running machines, golden images. */
-export function Host({ machines, images }: HostProps) {
+/** What this host has: machines, golden images, and what is made of them ahead of need. */
+export function Host({ machines, images, pool }: HostProps) {
   const now = useNow()
   return (
     <div className={styles.pair}>
-      <Section title="Machines" items={machines} none="None is running.">
+      <Section title="Machines" items={machines} none="None exists.">
         {(items) => (
           <ul className={styles.rows}>
             {items.map((machine) => (
@@ -25,7 +38,7 @@ export function Host({ machines, images }: HostProps) {
                   <h3>
                     <code>{machine.vm_ip}</code>{' '}
                     <span>
-                      {acceleratorWords[machine.accelerator]}, {machine.slot_kind} network,{' '}
+                      {stateWords(machine)}, {acceleratorWords[machine.accelerator]}, {machine.slot_kind} network,{' '}
                       {formatAge(now - Date.parse(machine.created_at))} old
                     </span>
                   </h3>
@@ -70,6 +83,7 @@ export function Host({ machines, images }: HostProps) {
           </ul>
         )}
       </Section>
+      <Pool pool={pool} />
     </div>
   )
 }

@@ -1,20 +1,29 @@
 import type { ReactNode } from 'react'
 import styles from './dashboard.module.css'
 
-interface SectionProps<T> {
+interface SectionProps<T extends readonly unknown[]> {
   readonly title: string
   /** undefined until the first answer. */
-  readonly items: readonly T[] | undefined
+  readonly items: T | undefined
+  /** Say how many there are? */
+  readonly count?: boolean
   /** What to say when there are none. */
   readonly none: ReactNode
-  children(items: readonly T[]): ReactNode
+  children(items: T): ReactNode
 }
 
-export function Section<T>({ title, items, none, children }: SectionProps<T>) {
+export function Section<const T extends readonly unknown[]>({
+  title,
+  items,
+  count = true,
+  none,
+  children,
+}: SectionProps<T>) {
   return (
     <section className={styles.section} aria-label={title}>
       <h2>
-        {title} {items !== undefined && items.length > 0 && <span className={styles.count}>{items.length}</span>}
+        {title}{' '}
+        {count && items !== undefined && items.length > 0 && <span className={styles.count}>{items.length}</span>}
       </h2>
       {items === undefined && <p className={styles.none}>Loading…</p>}
       {items?.length === 0 && <p className={styles.none}>{none}</p>}

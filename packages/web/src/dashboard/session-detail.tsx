@@ -3,6 +3,12 @@ import { capturedWords } from '../session/captured-words.ts'
 import { Timeline } from '../session/timeline.tsx'
 import styles from './dashboard.module.css'
 
+const originSentences = {
+  warm: 'Its machine waited in the warm pool.',
+  restored: 'Its machine was restored from the golden snapshot.',
+  booted: 'Its machine booted from the golden image.',
+} as const satisfies Record<NonNullable<Session['machine_origin']>, string>
+
 /** All that a session's row knows: why it failed, its ids, its stages. */
 export function SessionDetail({ session }: { session: Session }) {
   const { failure, captured } = session
@@ -27,6 +33,7 @@ export function SessionDetail({ session }: { session: Session }) {
           </div>
         )}
         {captured && <p>{capturedWords(captured).join(' · ')}</p>}
+        {session.machine_origin && <p>{originSentences[session.machine_origin]}</p>}
         <dl className={styles.ids}>
           {ids.map(
             ([name, value]) =>

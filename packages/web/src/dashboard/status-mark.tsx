@@ -4,7 +4,7 @@ import styles from './dashboard.module.css'
 const statusWords = {
   queued: 'Queued',
   starting: 'Starting',
-  vm_created: 'Booting',
+  vm_created: 'Waking up',
   ready: 'Signing in',
   capturing: 'Capturing',
   ending: 'Ending',
