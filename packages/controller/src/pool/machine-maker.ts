@@ -44,7 +44,7 @@ export function createMachineMaker(deps: PoolDeps, ahead: SlotsAhead): MachineMa
       const evidence = lastWords(await driver.evidence(lease.id))
       log.warn({ machine: lease.id, error, evidence }, 'a warm machine died while it waited; making it anew')
       // First of all: whoever goes on after a crash takes what then runs for what it is.
-      await note(store.db, lease.id, { ready_at: null })
+      await note(store.db, lease.id, { ready_at: null, created_at: deps.clock.now() })
       await driver.destroy(lease.id, scope)
       await deps.slots.prepare(leases.slotOf(lease), scope)
       return false

@@ -39,7 +39,7 @@ export const withdraw = (db: Db, id: string): Promise<Lease | undefined> =>
 export async function note(
   db: Db,
   id: string,
-  change: Partial<Pick<Row<'machines'>, 'origin' | 'snapshot_id' | 'ready_at'>>,
+  change: Partial<Pick<Row<'machines'>, 'origin' | 'snapshot_id' | 'ready_at' | 'created_at'>>,
 ): Promise<void> {
   await db.updateTable('machines').set(change).where('id', '=', id).execute()
 }

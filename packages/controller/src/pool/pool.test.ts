@@ -97,6 +97,24 @@ describe('a session', () => {
     expect((await world.deps.metrics.render()).body).toContain('anteroom_pool_deaths_total 1')
   })
 
+  test('has all the time of a boot when what waited for hours is broken and must be booted', async () => {
+    await open()
+    await becomes({ ready: 1 })
+    const [id = ''] = await waiting()
+    await world.store.db.updateTable('machines').set({ created_at: 1 }).execute()
+    world.host.kill(id)
+    world.host.failNext('create', new AppError('snapshot_corrupt', { detail: 'memory' }))
+    const guest = world.guest({ id })
+    guest.isAnswering = false
+    const asked = vi.spyOn(guest, 'hello')
+    const session = await world.create()
+    await world.reaches(session, 'vm_created')
+    await expect.poll(() => asked.mock.calls.length).toBeGreaterThan(0)
+    guest.isAnswering = true
+    await world.reaches(session, 'ready', 'ended')
+    expect(await world.sessions.get(session)).toMatchObject({ machine_origin: 'booted', failure: null })
+  })
+
   test.each([
     ['snapshot_corrupt', 1],
     ['vmm_exited', 0],

@@ -81,8 +81,9 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
       const agent = deps.agentOf(lease)
       await whileAlive(lease, scope, async (watched) => {
         const bootMs = Math.max(1, lease.created_at + config.timeouts.boot_seconds * 1000 - clock.now())
-        // A restored one was saved when its agent had said hello.
-        if (row.machine_origin === 'booted' || row.machine_origin === null)
+        // A restored one was saved after its agent had said hello and its screen was painted.
+        const boots = row.machine_origin === 'booted' || row.machine_origin === null
+        if (boots)
           await watched
             .run({ name: 'boot', deadlineMs: bootMs }, (inner) => inner.until(() => agent.hello(inner), 250))
             .catch(async (error: unknown) => Promise.reject(await whyNotBooted(error, driver, lease.id)))
@@ -91,14 +92,15 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
         await rows.enterStage(row.id, 'screen')
         await watched
           .run({ name: 'first painted screen', deadlineMs: Math.max(30_000, bootMs) }, (inner) =>
-            inner.until(async () => {
-              const [hello, isPainted] = await Promise.all([
-                agent.hello(inner),
-                live.isPainted(deps.rfbOf(lease), inner),
-              ])
-              if (hello) requireScreen(hello)
-              return (hello?.display === 'up' && hello.browser === 'up' && isPainted) || undefined
-            }, 25),
+            inner.until(
+              async () => {
+                const hello = await agent.hello(inner)
+                if (hello) requireScreen(hello)
+                if (hello?.display !== 'up' || hello.browser !== 'up') return undefined
+                return (await live.isPainted(deps.rfbOf(lease), inner)) || undefined
+              },
+              boots ? 200 : 25,
+            ),
           )
           .catch((error: unknown) =>
             Promise.reject(isDeadline(error) ? new AppError('display_blank', { cause: error }) : error),
