@@ -59,12 +59,13 @@ export function createPool(deps: PoolDeps): Pool {
 
     async take(tx, { image, snapshot }, sessionId) {
       demand.note()
-      filler.kick()
-      const waiting = snapshot ? await poolMachines(tx) : []
-      // Of this snapshot: that stands for the image, the monitor, and the machine's shape as well.
-      for (const { id } of waiting.filter((lease) => lease.snapshot_id === snapshot?.id && leases.isPlaced(lease))) {
-        const taken = await assign(tx, id, sessionId)
+      for (const lease of await poolMachines(tx)) {
+        // The snapshot stands for the image, the monitor, and the machine's shape as well.
+        const isOfNow = lease.snapshot_id === snapshot?.id && leases.isPlaced(lease)
+        const taken = isOfNow ? await assign(tx, lease.id, sessionId) : undefined
         if (taken) return taken
+        // Nobody can use it, or nobody can yet; its slot may be wanted.
+        filler.kick()
       }
       return await leases.take(tx, {
         ...{ sessionId, imageId: image.id, snapshotId: snapshot?.id ?? null, accelerator: deps.accelerator },

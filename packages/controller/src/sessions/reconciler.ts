@@ -53,8 +53,8 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
         if (scope.signal.aborted) throw error
         await stumble(row, AppError.from(error), scope)
       }
-      // What a session starts, stops and leaves decides what the pool may do.
-      deps.pool.kick()
+      // It starts no more, or is gone: nothing is in the pool's way, and something may have to be replaced.
+      if (row.status === 'vm_created' || row.status === 'ending') deps.pool.kick()
     }
   }
 
