@@ -1,0 +1,20 @@
+/** The gateway behind a WebSocket server, as the HTTP edge has it. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Scope } from '@anteroom/base'
+import { WebSocketServer } from 'ws'
+import { createLive, webSocketOptions } from '../../packages/controller/src/live/live.ts'
+import { openStore } from '../../packages/controller/src/store/store.ts'
+import { answerParent } from './child.ts'
+import { password } from './rfb-load.ts'
+
+const target = Number(process.argv[2])
+const scope = Scope.root('gateway')
+const live = createLive({ store: await openStore(':memory:'), clock: scope.clock, publicUrl: () => 'http://127.0.0.1' })
+const server = createServer()
+const sockets = new WebSocketServer({ server, ...webSocketOptions })
+const endpoint = { ip: '127.0.0.1', port: target, password }
+sockets.on('connection', (socket) => void live.serve('ses_bench', 'control', endpoint, socket, scope))
+await once(server.listen(0, '127.0.0.1'), 'listening')
+answerParent((server.address() as AddressInfo).port, async () => null)
