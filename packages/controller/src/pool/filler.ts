@@ -1,4 +1,4 @@
-import { AppError, type Scope } from '@anteroom/base'
+import { AppError, Scope } from '@anteroom/base'
 import type { PoolStatus } from '@anteroom/contract'
 import type { Lease } from '../leases/leases.ts'
 import { lastWords } from '../machines/machines.ts'
@@ -13,6 +13,8 @@ import type { SlotsAhead } from './slots-ahead.ts'
 /** What waits is looked at this often, and everything else that no event tells of. */
 const lookMs = 30_000
 const fillMs = 30_000
+/** Of four slots a tenth of a second; whoever stops a controller waits for it. */
+const removalMs = 5_000
 
 const backoffMs = (failures: number): number => Math.min(300_000, 1_000 * 2 ** failures)
 
@@ -227,6 +229,9 @@ export function createFiller(deps: PoolDeps, { ahead, maker, demand }: FillerPar
         rest.abort()
       }
       stopListening()
+      await Scope.root('removal of the slots made ahead', log, clock)
+        .run({ name: 'removal', deadlineMs: removalMs }, (inner) => ahead.removeAll(inner))
+        .catch((error: unknown) => log.warn({ error }, 'slots that were made ahead stay; the next start sweeps them'))
     },
   }
 }

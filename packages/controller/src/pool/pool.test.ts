@@ -298,6 +298,21 @@ describe('slots', () => {
     await expect.poll(() => [...world.slots.made]).toEqual([1, 2, 3])
   })
 
+  test('that no machine uses are not left by a controller that stops', async () => {
+    world = await SessionWorld.open({ pool: { size: 1, slots_ahead: 2 }, slots: new FakeSlots('tap') })
+    world.snapshots.publish(world.image.id, 'a')
+    await becomes({ ready: 1 })
+    await expect.poll(() => world.slots.made.size).toBe(3)
+    const id = await ready('me')
+    await becomes({ ready: 1 })
+    await expect.poll(() => world.slots.made.size).toBe(4)
+    await world.stopController()
+    expect(world.slots.made.size).toBe(2)
+    world.startController()
+    await expect.poll(() => world.slots.made.size).toBe(4)
+    expect((await world.sessions.get(id)).status).toBe('ready')
+  })
+
   test('that fell apart meanwhile are made again', async () => {
     world = await SessionWorld.open({ pool: { size: 0, slots_ahead: 1 }, slots: new FakeSlots('tap') })
     await expect.poll(() => world.slots.prepared).toEqual([0])

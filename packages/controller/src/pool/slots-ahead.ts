@@ -13,6 +13,8 @@ export interface SlotsAhead {
   remove(slot: Slot, scope: Scope): Promise<void>
   /** Makes one of those that are wanted; false when there are enough. */
   refill(scope: Scope): Promise<boolean>
+  /** Those that nobody holds: a controller that stops leaves nothing that is of no use to a machine. */
+  removeAll(scope: Scope): Promise<void>
 }
 
 interface SlotsAheadDeps {
@@ -29,7 +31,7 @@ export function createSlotsAhead({ store, slots, leases, wanted }: SlotsAheadDep
   // Of a user slot there is nothing to make; whether its ports are free is looked at when they are needed.
   const enough = slots.kind === 'tap' ? wanted : 0
 
-  return {
+  const ahead: SlotsAhead = {
     indices: made,
     async prepare(slot, scope) {
       if (made.delete(slot.index) && (await slots.isThere(slot))) return
@@ -42,12 +44,20 @@ export function createSlotsAhead({ store, slots, leases, wanted }: SlotsAheadDep
     async refill(scope) {
       const held = new Set((await leases.all(store.db)).map((lease) => lease.slot_index))
       if ([...made].filter((index) => !held.has(index)).length >= enough) return false
-      const next = Array.from({ length: slots.size }, (_, index) => index).find((i) => !held.has(i) && !made.has(i))
-      if (next === undefined) return false
-      return await leases.whileFree(next, async () => {
-        await slots.prepare(slots.at(next), scope)
-        made.add(next)
-      })
+      for (let index = 0; index < slots.size; index++) {
+        if (held.has(index) || made.has(index)) continue
+        const isMade = await leases.whileFree(index, async () => {
+          await slots.prepare(slots.at(index), scope)
+          made.add(index)
+        })
+        // Else it was just taken, or is being swept.
+        if (isMade) return true
+      }
+      return false
+    },
+    async removeAll(scope) {
+      for (const index of made) await leases.whileFree(index, () => ahead.remove(slots.at(index), scope))
     },
   }
+  return ahead
 }

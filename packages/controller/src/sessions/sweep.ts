@@ -49,8 +49,10 @@ async function sweepHost(deps: SweepDeps, scope: Scope): Promise<void> {
     deps.log.warn({ machine: id }, 'sweeping a machine that no session holds')
     await deps.driver.destroy(id, scope)
   }
-  for (const index of slots.filter((slot) => !leasedSlots.has(slot) && !deps.pool.slotsAhead.has(slot)))
+  for (const index of slots.filter((slot) => !leasedSlots.has(slot)))
     await deps.leases.whileFree(index, async () => {
+      // Asked now: the pool may have found it whole since the list was read.
+      if (deps.pool.slotsAhead.has(index)) return
       deps.log.warn({ slot: index }, 'sweeping a network slot that no session holds')
       await deps.slots.remove(deps.slots.at(index), scope)
     })
