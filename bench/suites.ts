@@ -1,8 +1,19 @@
 import type { Suite } from './report.ts'
+import { churnSuite } from './suites/churn.ts'
 import { firstFrameSuite } from './suites/first-frame.ts'
 import { gatewaySuite } from './suites/gateway.ts'
+import { imageSuite } from './suites/image.ts'
 import { keyToPixelsSuite } from './suites/key-to-pixels.ts'
+import { machinesSuite } from './suites/machines.ts'
 import { storeSuite } from './suites/store.ts'
 
 /** Every suite, in the order in which they run. */
-export const suites: readonly Suite[] = [storeSuite, firstFrameSuite, keyToPixelsSuite, gatewaySuite]
+export const suites: readonly Suite[] = [
+  storeSuite,
+  gatewaySuite,
+  firstFrameSuite,
+  keyToPixelsSuite,
+  machinesSuite,
+  churnSuite,
+  imageSuite,
+]
