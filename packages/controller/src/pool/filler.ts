@@ -1,12 +1,10 @@
 import { AppError, Scope } from '@anteroom/base'
-import type { PoolStatus } from '@anteroom/contract'
 import type { Lease } from '../leases/leases.ts'
 import { lastWords } from '../machines/machines.ts'
-import type { SnapshotFiles } from '../snapshots/snapshots.ts'
 import type { Demand } from './demand.ts'
 import type { MachineMaker } from './machine-maker.ts'
-import { pausedMiB, reservedMiB } from './memory-plan.ts'
-import type { Offer, PoolDeps } from './pool-deps.ts'
+import { type Basis, obstacle, offered, type Reason, reasonOf } from './obstacle.ts'
+import type { PoolDeps } from './pool-deps.ts'
 import { markReady, poolMachines, sessionCounts, withdraw } from './pool-rows.ts'
 import type { SlotsAhead } from './slots-ahead.ts'
 
@@ -17,10 +15,6 @@ const fillMs = 30_000
 const removalMs = 5_000
 
 const backoffMs = (failures: number): number => Math.min(300_000, 1_000 * 2 ** failures)
-
-type Reason = NonNullable<PoolStatus['reason']>
-/** Only with a snapshot can a machine wait. */
-type Whole = Offer & { readonly snapshot: SnapshotFiles }
 
 /** Fills and drains the pool: one thing at a time, and nothing that a session would wait for. */
 export interface Filler {
@@ -38,7 +32,7 @@ interface FillerParts {
 }
 
 export function createFiller(deps: PoolDeps, { ahead, maker, demand }: FillerParts): Filler {
-  const { store, config, driver, leases, images, snapshots, clock, log } = deps
+  const { store, driver, leases, snapshots, clock, log } = deps
   const listeners = new Set<() => void>()
   let wake = Promise.withResolvers<void>()
   let why: Reason = { code: null, detail: 'the controller has just started' }
@@ -46,35 +40,9 @@ export function createFiller(deps: PoolDeps, { ahead, maker, demand }: FillerPar
   let failures = { count: 0, until: 0, last: undefined as Reason | undefined }
 
   const kick = (): void => wake.resolve()
+  const backingOff = (): Reason | undefined => (failures.until > clock.monotonic() ? failures.last : undefined)
   const giveRoom = (): void => {
     for (const listener of listeners) listener()
-  }
-
-  /** What waiting machines must be of; a reason where there is nothing to make them of. */
-  async function offered(scope: Scope): Promise<Whole | Reason> {
-    try {
-      const image = await images.current()
-      const snapshot = await snapshots.of(image, scope)
-      return snapshot ? { image, snapshot } : withoutSnapshot()
-    } catch (error) {
-      scope.throwIfOver()
-      return reasonOf(error)
-    }
-  }
-
-  function withoutSnapshot(): Reason {
-    const status = snapshots.status()
-    switch (status.status) {
-      case 'ready':
-      case 'building':
-        return { code: null, detail: `there is no golden snapshot yet${'why' in status ? `: ${status.why}` : ''}` }
-      case 'failed':
-        return { code: status.code, detail: status.why }
-      case 'off':
-        return { code: null, detail: 'snapshots are off: machines boot' }
-      default:
-        return status satisfies never
-    }
   }
 
   /** Takes it out of the pool and away; false when a session was quicker. */
@@ -125,25 +93,7 @@ export function createFiller(deps: PoolDeps, { ahead, maker, demand }: FillerPar
     return found
   }
 
-  /** undefined: nothing speaks against one more. */
-  async function obstacle(machines: number): Promise<Reason | undefined> {
-    const { starting, queued, running } = await sessionCounts(store.db)
-    if (starting > 0) return { code: null, detail: 'a session is starting' }
-    // With no room the queue waits for a session to end, and not for the processor.
-    if (queued > 0 && running < config.limits.max_machines) return { code: null, detail: 'a session is queued' }
-    if (failures.until > clock.monotonic()) return failures.last
-    if (running + machines >= deps.slots.size)
-      return { code: 'ip_pool_exhausted', detail: `all ${deps.slots.size} addresses are held` }
-    const [availableMiB, reserved] = [await deps.availableMemoryMiB(), reservedMiB(config, running)]
-    if (availableMiB < reserved + pausedMiB)
-      return {
-        code: 'insufficient_memory',
-        detail: `${availableMiB} MiB are free; sessions may take ${reserved} MiB, a waiting machine ${pausedMiB} MiB`,
-      }
-    return undefined
-  }
-
-  async function fill({ image, snapshot }: Whole, scope: Scope): Promise<void> {
+  async function fill({ image, snapshot }: Basis, scope: Scope): Promise<void> {
     const startedAt = clock.monotonic()
     const { accelerator } = deps
     const lease = await store.transaction((tx) =>
@@ -173,7 +123,7 @@ export function createFiller(deps: PoolDeps, { ahead, maker, demand }: FillerPar
 
   /** One look at everything; true when it changed something and another look is due at once. */
   async function look(scope: Scope): Promise<boolean> {
-    const offer = await offered(scope)
+    const offer = await offered(deps, scope)
     const snapshotId = 'snapshot' in offer ? offer.snapshot.id : undefined
     const machines = await poolMachines(store.db)
     if (await retireAll(unusable(machines, snapshotId), scope)) return true
@@ -187,7 +137,7 @@ export function createFiller(deps: PoolDeps, { ahead, maker, demand }: FillerPar
         machines.slice(wanted).map((lease) => [lease, 'fewer are wanted'] as const),
         scope,
       )
-    const against = await obstacle(machines.length)
+    const against = (await obstacle(deps, machines.length)) ?? backingOff()
     why = 'code' in offer ? offer : (against ?? { code: null, detail: 'one more is being made' })
     if (against && against.code === null) return false
     if (machines.length < wanted && !against && 'snapshot' in offer) {
@@ -234,9 +184,4 @@ export function createFiller(deps: PoolDeps, { ahead, maker, demand }: FillerPar
         .catch((error: unknown) => log.warn({ error }, 'slots that were made ahead stay; the next start sweeps them'))
     },
   }
-}
-
-function reasonOf(error: unknown): Reason {
-  const { code, detail, message } = AppError.from(error)
-  return { code, detail: detail ?? message }
 }
