@@ -4,6 +4,8 @@ import {
   type Credential,
   createdSession,
   credential,
+  type Machine,
+  machine,
   type Session,
   session as sessionSchema,
 } from '@anteroom/contract'
@@ -57,8 +59,19 @@ export class Api {
     return credential.parse(await this.#expect(200, 'GET', `/v1/connections/${connectionId}/credential`))
   }
 
-  async machines(): Promise<unknown[]> {
-    return ((await this.#expect(200, 'GET', '/v1/machines')) as { items: unknown[] }).items
+  async machines(): Promise<Machine[]> {
+    const { items } = (await this.#expect(200, 'GET', '/v1/machines')) as { items: unknown[] }
+    return items.map((item) => machine.parse(item))
+  }
+
+  /** Waits until so many machines wait in the pool; the first time a snapshot may have to be built. */
+  async poolReady(count: number, deadlineMs = 300_000): Promise<Machine[]> {
+    return await Scope.root('e2e').run({ name: `${count} machines wait`, deadlineMs }, (scope) =>
+      scope.until(async () => {
+        const waiting = (await this.machines()).filter(({ ready_at }) => ready_at !== null)
+        return waiting.length === count ? waiting : undefined
+      }, 100),
+    )
   }
 
   /** Waits until `holds`; a session that ends before that is an error which says how it ended. */

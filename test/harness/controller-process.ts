@@ -40,6 +40,8 @@ export interface ControllerProcess {
   readonly api: Api
   /** As Ctrl-C does it. Gives the exit code. */
   stop(): Promise<number | null>
+  /** Kills it, and starts the next one on the same state directory: only that one is to be used from then on. */
+  crash(): Promise<ControllerProcess>
   /** Stops it, ends what it left and removes its state directory. */
   remove(): Promise<void>
 }
@@ -64,7 +66,11 @@ export async function startControllerProcess(
   // JSON is YAML as well.
   await writeFile(join(home, 'config.yaml'), JSON.stringify(settings))
   await mkdir(logs, { recursive: true })
-  const child = await spawnController(setting.entry, home, join(logs, `controller-${name}.log`))
+  return await launch(setting.entry, home, join(logs, `controller-${name}.log`))
+}
+
+async function launch(entry: Setting['entry'], home: string, logFile: string): Promise<ControllerProcess> {
+  const child = await spawnController(entry, home, logFile)
   try {
     const { url, pid } = await whenReady(home, child)
     const key = (await readFile(join(home, 'operator.key'), 'utf8')).trim()
@@ -78,7 +84,14 @@ export async function startControllerProcess(
       await cleanHome(home)
       await rm(home, { recursive: true })
     }
-    return { home, url, pid, api: new Api(url, key), stop, remove }
+    const crash = async (): Promise<ControllerProcess> => {
+      process.kill(pid, 'SIGKILL')
+      await exitOf(child)
+      // Killed, it could not take back where it was.
+      await rm(join(home, 'run/controller.json'))
+      return await launch(entry, home, logFile)
+    }
+    return { home, url, pid, api: new Api(url, key), stop, crash, remove }
   } catch (error) {
     child.kill('SIGKILL')
     throw error
@@ -102,7 +115,7 @@ async function spawnController(
   home: string,
   logFile: string,
 ): Promise<ChildProcess> {
-  await using log = await open(logFile, 'w')
+  await using log = await open(logFile, 'a')
   const settings = Object.entries(process.env).filter(([variable]) => !variable.startsWith('ANTEROOM_'))
   return spawn(process.execPath, [entry, '--port', '0', '--home', home], {
     cwd: root,
