@@ -1,10 +1,13 @@
 import type { Scope } from '@anteroom/base'
 import type { MachineOrigin, Session } from '@anteroom/contract'
+import { findVmms } from '@anteroom/vmm'
+import { instanceTag } from '../../packages/controller/src/host/host.ts'
 import type { ControllerProcess } from '../../test/harness/controller-process.ts'
 import { missingForMachines, startMeasured, untilPoolIsReady } from '../machines/controller-under-measure.ts'
 import { untilHostRests } from '../machines/host-at-rest.ts'
 import { PageVisit } from '../machines/page-visit.ts'
 import { TightViewer } from '../machines/tight-viewer.ts'
+import { cpuMs } from '../process-usage.ts'
 import type { BenchContext, Figure, Report, Suite } from '../report.ts'
 import { median, percentile } from '../statistics.ts'
 
@@ -88,7 +91,7 @@ function* plan(effort: Effort): Generator<{ kind: Kind; count: number; text: str
 }
 
 /** As a person has it: the link, its page, the live view. Resolves when nothing of the session is left. */
-async function click({ api }: ControllerProcess, origin: MachineOrigin, scope: Scope): Promise<Click> {
+async function click({ api, home }: ControllerProcess, origin: MachineOrigin, scope: Scope): Promise<Click> {
   return await scope.run({ name: 'click', deadlineMs: clickMs }, async (inner) => {
     const moments = [inner.clock.monotonic()]
     const note = (): void => void moments.push(inner.clock.monotonic())
@@ -104,23 +107,26 @@ async function click({ api }: ControllerProcess, origin: MachineOrigin, scope: S
     note()
     const session = await api.session(created.id)
     if (session.machine_origin !== origin) throw new Error(`the machine is ${session.machine_origin}, not ${origin}`)
+    const machine = (await findVmms(instanceTag(home))).find(({ id }) => id === session.browser_vm_id)
+    const usedMs = await cpuMs(machine ? [machine.identity.pid] : [])
     await api.call('POST', `/v1/sessions/${created.id}/cancel`, { body: {} })
     await api.ended(created.id)
-    return measured(moments, session)
+    return measured(moments, session, usedMs)
   })
 }
 
 const pageParts = ['the link', 'the page', 'until ready', 'to the gateway', 'picture']
+const cpuPart = 'CPU of its machine'
 const stages = ['queue', 'network', 'machine', 'boot', 'claim', 'screen']
 
-function measured(moments: readonly number[], session: Session): Click {
+function measured(moments: readonly number[], session: Session, usedMs: number): Click {
   const parts = moments.slice(1).map((at, n) => [pageParts[n] ?? '', at - (moments[n] ?? 0)] as const)
   const ofStages = stages.flatMap((name) => {
     const stage = session.stages.find((one) => one.name === name)
     return stage?.duration_ms == null ? [] : [[`stage ${name}`, stage.duration_ms] as const]
   })
   const [first = 0, last = 0] = [moments[0], moments.at(-1)]
-  return { totalMs: last - first, parts: Object.fromEntries([...parts, ...ofStages]) }
+  return { totalMs: last - first, parts: Object.fromEntries([...parts, ...ofStages, [cpuPart, usedMs]]) }
 }
 
 function figuresOf(clicks: ReadonlyMap<string, readonly Click[]>): Figure[] {
@@ -138,7 +144,7 @@ function figuresOf(clicks: ReadonlyMap<string, readonly Click[]>): Figure[] {
     }
   })
   const parts = measuredCells.flatMap(({ key }) =>
-    [...pageParts, ...stages.map((name) => `stage ${name}`)].flatMap((part): Figure[] => {
+    [...pageParts, ...stages.map((name) => `stage ${name}`), cpuPart].flatMap((part): Figure[] => {
       const values = (clicks.get(key) ?? []).flatMap(({ parts }) => parts[part] ?? [])
       return values.length > 0 ? [{ name: `${key}: ${part}`, unit: 'ms', values }] : []
     }),
@@ -168,5 +174,5 @@ function targetOf(kind: Kind, values: readonly number[], cold: readonly number[]
 const notesOn = (busy: number): string[] => [
   "From POST /v1/sessions until the viewer has the whole first picture of the screen, through the gateway: the link's page, its secret, the event stream until `ready`, a ticket, the WebSocket, RFB, and a whole FramebufferUpdate in the encodings of the live view, judged painted. No picture is decoded, no script of the page is loaded.",
   'Cold: the machine boots. Restored: from the golden snapshot, nothing waits. Warm: woken from a full pool. Each kind has a controller of its own; the kinds take turns, each click when the pool is full and the host at rest.',
-  `Parts follow each other; stages are what the session's own record says of the time until ready.${busy > 0 ? ` Before ${busy} clicks the host did not come to rest within 10 s.` : ''}`,
+  `Parts follow each other; stages are what the session's own record says of the time until ready. CPU is what the machine's monitor has used since it was started, both cores together: it hardly changes when others use the host as well.${busy > 0 ? ` Before ${busy} clicks the host did not come to rest within 10 s.` : ''}`,
 ]
