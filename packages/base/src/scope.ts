@@ -113,7 +113,8 @@ export class Scope {
     try {
       return await Promise.race([promise, ended])
     } finally {
-      settled.abort()
+      // With a reason: without one Node makes an exception, stack and all, each time.
+      settled.abort('settled')
       ended.catch(() => {})
     }
   }

@@ -32,8 +32,13 @@ class SqliteDriver implements Driver {
     return this.#connection
   }
 
+  /**
+   * A commit has held the event loop while the disk wrote, and what waits here would go on within the same turn: whoever sent a
+   * request meanwhile is heard before the next one writes.
+   */
   async releaseConnection(): Promise<void> {
-    this.#release()
+    if (this.#connection.hasWritten()) setImmediate(this.#release)
+    else this.#release()
   }
 
   // IMMEDIATE: take the write lock at once, so that a transaction never fails half-way because another process wrote.
@@ -63,6 +68,7 @@ interface Prepared {
 class SqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, Prepared>()
+  #hasWritten = false
 
   constructor(database: DatabaseSync) {
     this.#database = database
@@ -81,7 +87,15 @@ class SqliteConnection implements DatabaseConnection {
     const parameters = query.parameters as SqlValue[]
     if (hasRows) return { rows: statement.all(...parameters) as R[] }
     const { changes, lastInsertRowid } = statement.run(...parameters)
+    this.#hasWritten ||= Number(changes) > 0
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
+  }
+
+  /** Whether anything has changed since this was asked last. */
+  hasWritten(): boolean {
+    const hasWritten = this.#hasWritten
+    this.#hasWritten = false
+    return hasWritten
   }
 
   // biome-ignore lint/correctness/useYield: the interface asks for a stream; nothing here streams.
