@@ -1,6 +1,5 @@
-import { sql } from 'kysely'
 import type { Lease } from '../leases/leases.ts'
-import type { Db, Row } from '../store/store.ts'
+import { type Db, notEnded, type Row } from '../store/store.ts'
 
 /** The pool's machines: rows of `machines` without a session. */
 export const poolMachines = (db: Db): Promise<Lease[]> =>
@@ -49,8 +48,7 @@ export async function sessionCounts(db: Db): Promise<{ starting: number; queued:
   const open = await db
     .selectFrom('sessions')
     .select(['status', (eb) => eb.fn.countAll<number>().as('count')])
-    // As it stands in the partial index; a bound value would have SQLite read every session there ever was.
-    .where(sql<boolean>`status <> 'ended'`)
+    .where(notEnded)
     .groupBy('status')
     .execute()
   const { running } = await db

@@ -1,6 +1,6 @@
 import { AppError, Scope } from '@anteroom/base'
 import type { PoolStatus } from '@anteroom/contract'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { FakeSlots, imageOf, SessionWorld, type WorldSettings } from '../../test/session-world.ts'
 
 // Each waits for conditions; a loaded host only takes longer.
@@ -151,7 +151,10 @@ describe('a session', () => {
     await open()
     await becomes({ ready: 1 })
     world.availableMiB = 1_000
+    const warned = vi.spyOn(world.deps.log, 'warn')
+    onTestFinished(() => warned.mockRestore())
     const id = await world.create()
+    await expect.poll(() => warned.mock.calls.map(([, message]) => message)).toContain('sessions have to wait')
     await world.store.db.updateTable('sessions').set({ expires_at: 1 }).where('id', '=', id).execute()
     await world.reaches(id, 'ended')
     expect((await world.sessions.get(id)).failure).toMatchObject({

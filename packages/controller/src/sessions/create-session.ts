@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { AppError, newId, newToken } from '@anteroom/base'
-import type { CreateSession } from '@anteroom/contract'
-import type { Tx } from '../store/store.ts'
+import type { CreateSession, Session } from '@anteroom/contract'
+import { notEnded, type Tx } from '../store/store.ts'
 import type { SessionDeps } from './session-deps.ts'
-import type { SessionRow } from './session-rows.ts'
+import type { SessionRow, SessionRows } from './session-rows.ts'
 
 export interface CreateOptions {
   readonly principal: string
@@ -13,6 +13,8 @@ export interface CreateOptions {
 /** Idempotency keys are remembered this long. */
 const idempotencyMs = 24 * 3600 * 1000
 
+const forgottenAtOnce = 50
+
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
 /**
@@ -21,61 +23,63 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
  */
 export async function insertSession(
   deps: SessionDeps,
+  rows: Pick<SessionRows, 'resource'>,
   request: CreateSession,
   options: CreateOptions,
-): Promise<{ row: SessionRow; secret: string }> {
-  const definition = deps.providers.get(request.provider)
+): Promise<{ session: Session; secret: string }> {
+  const definition = JSON.stringify(deps.providers.get(request.provider))
   await deps.images.current()
   const secret = newToken()
-  const row = await deps.store.transaction(async (tx) => {
+  const session = await deps.store.transaction(async (tx) => {
     const earlier = await findEarlier(deps, tx, request, options)
-    if (earlier) return await renewEntry(tx, earlier, sha256(secret))
+    if (earlier) return await rows.resource(tx, await renewEntry(tx, earlier, sha256(secret)))
     await checkRoom(deps, tx)
-    const now = deps.clock.now()
-    const connectionId = await deps.connections.ensure(tx, request.provider, request.subject, now)
-    if (request.connection_id !== undefined && request.connection_id !== connectionId)
-      throw new AppError('invalid_request', {
-        fields: [{ pointer: '/connection_id', message: 'is not the connection of this provider and subject' }],
-      })
-    const inserted = await tx
-      .insertInto('sessions')
-      .values({
-        id: newId('session'),
-        version: 1,
-        status: 'queued',
-        provider: request.provider,
-        provider_definition: JSON.stringify(definition),
-        subject: request.subject,
-        connection_id: connectionId,
-        return_url: request.return_url ?? null,
-        entry_hash: sha256(secret),
-        capture_requested: 0,
-        attempt: 0,
-        not_before: 0,
-        created_at: now,
-        expires_at: now + (request.timeout_seconds ?? deps.config.timeouts.session_seconds) * 1000,
-      })
-      .returningAll()
-      .executeTakeFirstOrThrow()
-    await tx
-      .insertInto('stages')
-      .values({ session_id: inserted.id, name: 'queue', started_at: now, ended_at: null })
-      .execute()
-    await deps.events.append(tx, inserted.id, 'created', { provider: request.provider, subject: request.subject })
+    const row = await insertRow(deps, tx, request, { provider_definition: definition, entry_hash: sha256(secret) })
     if (options.idempotencyKey !== undefined)
-      await tx
-        .insertInto('idempotency')
-        .values({
-          principal: options.principal,
-          key: options.idempotencyKey,
-          request_hash: sha256(JSON.stringify(request)),
-          session_id: inserted.id,
-          created_at: now,
-        })
-        .execute()
-    return inserted
+      await remember(tx, row, request, options.principal, options.idempotencyKey)
+    // Read here, so that the answer does not stand in line behind what the commit sets going.
+    return await rows.resource(tx, row)
   })
-  return { row, secret }
+  return { session, secret }
+}
+
+async function insertRow(
+  deps: SessionDeps,
+  tx: Tx,
+  request: CreateSession,
+  made: Pick<SessionRow, 'provider_definition' | 'entry_hash'>,
+): Promise<SessionRow> {
+  const now = deps.clock.now()
+  const connectionId = await deps.connections.ensure(tx, request.provider, request.subject, now)
+  if (request.connection_id !== undefined && request.connection_id !== connectionId)
+    throw new AppError('invalid_request', {
+      fields: [{ pointer: '/connection_id', message: 'is not the connection of this provider and subject' }],
+    })
+  const inserted = await tx
+    .insertInto('sessions')
+    .values({
+      ...made,
+      id: newId('session'),
+      version: 1,
+      status: 'queued',
+      provider: request.provider,
+      subject: request.subject,
+      connection_id: connectionId,
+      return_url: request.return_url ?? null,
+      capture_requested: 0,
+      attempt: 0,
+      not_before: 0,
+      created_at: now,
+      expires_at: now + (request.timeout_seconds ?? deps.config.timeouts.session_seconds) * 1000,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  await tx
+    .insertInto('stages')
+    .values({ session_id: inserted.id, name: 'queue', started_at: now, ended_at: null })
+    .execute()
+  await deps.events.append(tx, inserted.id, 'created', { provider: request.provider, subject: request.subject })
+  return inserted
 }
 
 async function findEarlier(
@@ -85,19 +89,53 @@ async function findEarlier(
   options: CreateOptions,
 ): Promise<SessionRow | undefined> {
   if (options.idempotencyKey === undefined) return undefined
-  await tx
-    .deleteFrom('idempotency')
-    .where('created_at', '<', deps.clock.now() - idempotencyMs)
-    .execute()
+  const oldest = deps.clock.now() - idempotencyMs
+  await forgetSome(tx, oldest)
   const known = await tx
     .selectFrom('idempotency')
     .selectAll()
     .where('principal', '=', options.principal)
     .where('key', '=', options.idempotencyKey)
+    .where('created_at', '>=', oldest)
     .executeTakeFirst()
   if (!known) return undefined
   if (known.request_hash !== sha256(JSON.stringify(request))) throw new AppError('idempotency_conflict')
   return await tx.selectFrom('sessions').selectAll().where('id', '=', known.session_id).executeTakeFirst()
+}
+
+async function remember(
+  tx: Tx,
+  row: SessionRow,
+  request: CreateSession,
+  principal: string,
+  key: string,
+): Promise<void> {
+  const entry = { request_hash: sha256(JSON.stringify(request)), session_id: row.id, created_at: row.created_at }
+  await tx
+    .insertInto('idempotency')
+    .values({ principal, key, ...entry })
+    // One that is too old and not forgotten yet.
+    .onConflict((conflict) => conflict.columns(['principal', 'key']).doUpdateSet(entry))
+    .execute()
+}
+
+/** A few at a time: the first request after a quiet day does not wait for all that the day before has left. */
+async function forgetSome(tx: Tx, oldest: number): Promise<void> {
+  await tx
+    .deleteFrom('idempotency')
+    .where(({ eb, refTuple, selectFrom }) =>
+      eb(
+        refTuple('principal', 'key'),
+        'in',
+        selectFrom('idempotency as old')
+          .select(['old.principal', 'old.key'])
+          .where('old.created_at', '<', oldest)
+          .orderBy('old.created_at')
+          .limit(forgottenAtOnce)
+          .$asTuple('principal', 'key'),
+      ),
+    )
+    .execute()
 }
 
 async function renewEntry(tx: Tx, row: SessionRow, entryHash: string): Promise<SessionRow> {
@@ -110,6 +148,7 @@ async function checkRoom(deps: SessionDeps, tx: Tx): Promise<void> {
   const { queued } = await tx
     .selectFrom('sessions')
     .select((eb) => eb.fn.countAll<number>().as('queued'))
+    .where(notEnded)
     .where('status', '=', 'queued')
     .executeTakeFirstOrThrow()
   if (queued >= deps.config.limits.max_queued + deps.config.limits.max_machines)

@@ -1,5 +1,6 @@
 import { AppError, type Scope } from '@anteroom/base'
 import type { ErrorCode } from '@anteroom/contract'
+import { notEnded } from '../store/store.ts'
 import { createLifecycle } from './lifecycle.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
@@ -140,6 +141,7 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
     const queued = await store.db
       .selectFrom('sessions')
       .selectAll()
+      .where(notEnded)
       .where('status', '=', 'queued')
       .where('end_requested', 'is', null)
       .orderBy('created_at')
@@ -174,9 +176,10 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
     const late = await store.db
       .updateTable('sessions')
       .set({ end_requested: 'expired' })
+      .where(notEnded)
       .where('expires_at', '<=', clock.now())
       .where('end_requested', 'is', null)
-      .where('status', 'not in', ['ending', 'ended'])
+      .where('status', '<>', 'ending')
       .returning('id')
       .execute()
     for (const { id } of late) tasks.get(id)?.interrupt()
@@ -188,7 +191,7 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
     const due = await store.db
       .selectFrom('sessions')
       .select(['id', 'status', 'end_requested'])
-      .where('status', '<>', 'ended')
+      .where(notEnded)
       .where('not_before', '<=', clock.now())
       .execute()
     for (const { id, status, end_requested } of due)
@@ -214,7 +217,7 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
         }
         const rest = new AbortController()
         await Promise.race([wake.promise, clock.delay(tickMs, AbortSignal.any([scope.signal, rest.signal]))])
-        rest.abort()
+        rest.abort('woken')
       }
       stopListening()
       await Promise.allSettled([...tasks.values()].map((task) => task.done))

@@ -36,6 +36,8 @@ export interface SessionRows {
   /** @throws AppError not_found */
   load(db: Db, id: string): Promise<SessionRow>
   resource(db: Db, row: SessionRow): Promise<Session>
+  /** In the same order. */
+  resources(db: Db, rows: readonly SessionRow[]): Promise<Session[]>
   /** In a transaction of the caller's. @throws AppError session_not_ready when the row has changed since it was read */
   transition(tx: Tx, row: SessionRow, to: SessionStatus, stage: StageName | null, change?: Change): Promise<SessionRow>
   /** A transition alone in a transaction of its own. */
@@ -100,6 +102,13 @@ export function createSessionRows(store: Store, events: Events, clock: Clock): S
     async resource(db, row) {
       const stages = await db.selectFrom('stages').selectAll().where('session_id', '=', row.id).execute()
       return toResource(row, stages)
+    },
+    async resources(db, found) {
+      if (found.length === 0) return []
+      const ids = found.map(({ id }) => id)
+      const stages = await db.selectFrom('stages').selectAll().where('session_id', 'in', ids).execute()
+      const bySession = Map.groupBy(stages, (stage) => stage.session_id)
+      return found.map((row) => toResource(row, bySession.get(row.id) ?? []))
     },
     transition,
     async move(row, to, stage, change) {

@@ -277,6 +277,32 @@ describe('creating', () => {
     ).not.toBe(first.id)
   })
 
+  test('with a key that is a day old is new, and what is older is forgotten, a few at a time', async () => {
+    world = await SessionWorld.open()
+    const options = { principal: 'test', idempotencyKey: 'once' }
+    const first = await world.sessions.create({ provider: 'idp', subject: 'me' }, options)
+    const dayAgo = Date.now() - 24 * 3_600_000 - 1000
+    const old = { request_hash: 'hash', session_id: first.id, created_at: dayAgo }
+    await world.store.db
+      .insertInto('idempotency')
+      .values(Array.from({ length: 120 }, (_, n) => ({ principal: 'test', key: `old-${n}`, ...old })))
+      .execute()
+    const keys = async () =>
+      (await world.store.db.selectFrom('idempotency').select('key').orderBy('key').execute()).map(({ key }) => key)
+    const again = await world.sessions.create(
+      { provider: 'idp', subject: 'me' },
+      { ...options, idempotencyKey: 'old-119' },
+    )
+    expect(again.id).not.toBe(first.id)
+    // The table has 120 old and the first key; the second took the place of an old one or of one that was forgotten.
+    expect((await keys()).length).toBeLessThan(121)
+    expect((await keys()).length).toBeGreaterThan(60)
+    for (const n of [1, 2])
+      await world.sessions.create({ provider: 'idp', subject: 'me' }, { ...options, idempotencyKey: `new-${n}` })
+    expect(await keys()).toEqual(['new-1', 'new-2', 'old-119', 'once'])
+    expect((await world.sessions.create({ provider: 'idp', subject: 'me' }, options)).id).toBe(first.id)
+  })
+
   test('for a connection of somebody else is refused with the field', async () => {
     world = await SessionWorld.open()
     const { connection_id } = await world.sessions.get(await world.create('me'))

@@ -42,13 +42,10 @@ export function createSessions(deps: SessionDeps): Sessions {
 
   const sessions: Sessions = {
     async create(request, options) {
-      const { row, secret } = await insertSession(deps, request, options)
-      deps.events.notify(row.id)
+      const { session, secret } = await insertSession(deps, rows, request, options)
+      deps.events.notify(session.id)
       reconciler.kick()
-      return {
-        ...(await rows.resource(store.db, row)),
-        hosted_url: `${deps.publicUrl()}/connect/${row.id}#entry=${secret}`,
-      }
+      return { ...session, hosted_url: `${deps.publicUrl()}/connect/${session.id}#entry=${secret}` }
     },
 
     get: async (id) => await rows.resource(store.db, await rows.load(store.db, id)),

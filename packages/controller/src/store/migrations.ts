@@ -153,4 +153,25 @@ export const migrations: readonly Migration[] = [
         begin select raise(abort, 'a machine serves one session'); end`,
     ],
   },
+  {
+    number: 3,
+    name: 'indexes for a million sessions',
+    statements: [
+      // Sessions that have not ended are few, however many have. What is done for all of them reads this index, never the table.
+      `drop index sessions_due`,
+      `create index sessions_not_ended on sessions (status, created_at, id) where status <> 'ended'`,
+      // A page of a filtered list is read in its order; what comes after the page is not looked at.
+      `drop index sessions_by_subject`,
+      `create index sessions_of_subject on sessions (subject, created_at desc, id desc)`,
+      `create index sessions_of_provider on sessions (provider, created_at desc, id desc)`,
+      `create index connections_newest on connections (created_at desc, id desc)`,
+      `create index connections_of_subject on connections (subject, created_at desc, id desc)`,
+      `create index connections_of_provider on connections (provider, created_at desc, id desc)`,
+      // What is forgotten by its age is found by it.
+      `create index idempotency_by_age on idempotency (created_at)`,
+      `create index tickets_by_expiry on tickets (expires_at)`,
+      // Asked at every start: which keys opened anything that is stored?
+      `create index credentials_by_wrapping_key on credentials (wrapping_key_id)`,
+    ],
+  },
 ]

@@ -4,6 +4,7 @@ import { type Migration, migrations } from './migrations.ts'
 import { openSqlite, sqliteDialect } from './sqlite-dialect.ts'
 import type { Tables } from './tables.ts'
 
+export { notEnded } from './not-ended.ts'
 export type { NewRow, Row, Tables } from './tables.ts'
 
 /** A Kysely to query with: the database itself, or a transaction on it. */
