@@ -75,6 +75,25 @@ test('the memory of a connection that is over serves the next one, but not while
   expect(third.memory).toBe(first.memory)
 })
 
+test('a busy machine leaves the others their turn', async () => {
+  machine.end(Buffer.alloc(8_000_000))
+  let [chunks, most] = [0, 0]
+  let isOver = false
+  const nextTurn = (): void => {
+    most = Math.max(most, chunks)
+    chunks = 0
+    if (!isOver) setImmediate(nextTurn)
+  }
+  nextTurn()
+  await stream.forward((_chunk, done) => {
+    chunks++
+    done()
+  })
+  isOver = true
+  expect(most).toBeGreaterThan(1)
+  expect(most).toBeLessThan(8)
+})
+
 test('what came before forwarding comes first, also when it was looked at', async () => {
   machine.write('one ')
   await once(stream, 'readable')
