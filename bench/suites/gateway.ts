@@ -52,8 +52,10 @@ async function run({ quick, progress }: BenchContext, scope: Scope): Promise<Rep
       stalls.add(relay, stalledViewers, await measure)
     }
     for (const others of otherCounts)
-      for (const way of rotated(ways, round))
-        delays.add(way, others, ...(await onStage(way, scope, (stage) => measureDelays(stage, others, keys))))
+      for (const way of rotated(ways, round)) {
+        const measure = onStage(way, scope, (stage) => measureDelays(stage, others, others > 0 ? keys / 5 : keys))
+        delays.add(way, others, ...(await measure))
+      }
   }
   return {
     figures: [...comparisons(loads), ...totals(loads), ...stallFigures(stalls), ...delayFigures(delays)],
