@@ -28,6 +28,7 @@ const closeTexts = {
 const watchEveryMs = 5_000
 /** Below the 30 to 60 s after which proxies on the way cut an idle connection. */
 const pingEveryMs = 25_000
+/** For one read of the machine (256 KiB) or one message of the viewer: nobody can use a picture that comes at 9 KB/s. */
 const stalledAfterMs = 30_000
 /** People's networks, not ours. No authentication: redeeming the ticket was it. */
 const viewerHandshake = { name: 'RFB handshake with the viewer', deadlineMs: 15_000 }
