@@ -64,16 +64,15 @@ export async function writeRun(directory: string, run: Run): Promise<string[]> {
   )
 }
 
-/** Digits beyond the sixth are noise. */
-const rounded = (value: number): number => Number(value.toPrecision(6))
+/** What was measured has no more than four digits of meaning; what follows from it, and sizes, are kept longer. */
+function rounded(key: string, value: unknown): unknown {
+  if (key === 'values') return (value as number[]).map((measured) => Number(measured.toPrecision(4)))
+  return typeof value === 'number' ? Number(value.toPrecision(6)) : value
+}
 
 /** Indented, but a list of numbers on one line. */
 function asJson(run: Run): string {
   const percentiles = 'nearest-rank: the smallest measured value that at least that share of the values do not exceed'
-  const text = JSON.stringify(
-    { ...run, percentiles },
-    (_, value: unknown) => (typeof value === 'number' ? rounded(value) : value),
-    2,
-  )
+  const text = JSON.stringify({ ...run, percentiles }, rounded, 2)
   return `${text.replace(/\[[\s\d.,eE+-]+\]/g, (list) => list.replace(/\s+/g, ' '))}\n`
 }

@@ -6,7 +6,7 @@ import { Scope } from '@anteroom/base'
 import { WebSocketServer } from 'ws'
 import { createLive, webSocketOptions } from '../../packages/controller/src/live/live.ts'
 import { openStore } from '../../packages/controller/src/store/store.ts'
-import { answerParent } from './child.ts'
+import { answerParent } from '../child.ts'
 import { password } from './rfb-load.ts'
 
 const target = Number(process.argv[2])

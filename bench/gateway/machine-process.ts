@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { answerParent } from './child.ts'
+import { answerParent } from '../child.ts'
 import { challenge, challengeAnswer, echo, firstPicture, serverInit, updates } from './rfb-load.ts'
 
 let flooding = false

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { Scope } from '@anteroom/base'
-import { startChild } from './child.ts'
+import { startChild } from '../child.ts'
 import type { Speech } from './viewers-process.ts'
 
 export const relayNames = ['TCP relay', 'websockify', 'gateway'] as const

@@ -1,6 +1,6 @@
 import type { Scope } from '@anteroom/base'
+import { type Child, startChild } from '../child.ts'
 import { descendants, pssBytes } from '../process-usage.ts'
-import { type Child, startChild } from './child.ts'
 import { type RelayName, startRelay } from './relays.ts'
 import type { Speech, ViewersQuestion } from './viewers-process.ts'
 

@@ -1,7 +1,7 @@
 /** A bare TCP relay: what Node costs when nothing is done with the bytes. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
-import { answerParent } from './child.ts'
+import { answerParent } from '../child.ts'
 
 const target = Number(process.argv[2])
 const server = createServer({ noDelay: true }, (viewer) => {

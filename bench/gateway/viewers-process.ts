@@ -1,7 +1,7 @@
 /** Plays the viewers: takes what comes and counts it. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { answerParent } from './child.ts'
+import { answerParent } from '../child.ts'
 import { clientFrame, FrameCounter } from './frame-counter.ts'
 import { echo, enteredBytes, keyEvent, sayToGateway, sayToMachine } from './rfb-load.ts'
 

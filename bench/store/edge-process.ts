@@ -11,6 +11,7 @@ import { createHttp } from '../../packages/controller/src/http/http.ts'
 import { createLive } from '../../packages/controller/src/live/live.ts'
 import { openProviders } from '../../packages/controller/src/providers/providers.ts'
 import { SessionWorld } from '../../packages/controller/test/session-world.ts'
+import { answerParent } from '../child.ts'
 import type { EdgeAnswer, EdgeRequest } from './edge.ts'
 
 /** Each may send 6000 requests a minute. */
@@ -67,23 +68,10 @@ async function append(sessionIds: readonly string[]): Promise<number> {
   return committedAt
 }
 
-const answer = (message: EdgeAnswer): void => void process.send?.(message)
+async function answer(request: EdgeRequest): Promise<EdgeAnswer> {
+  if (request.kind === 'append') return { kind: 'committed', at: await append(request.sessionIds) }
+  const { user, system } = process.cpuUsage()
+  return { kind: 'usage', cpuMs: (user + system) / 1000 }
+}
 
-process.on('message', (request: EdgeRequest) => {
-  switch (request.kind) {
-    case 'append':
-      return void append(request.sessionIds).then((at) => answer({ kind: 'committed', at }))
-    case 'usage': {
-      const { user, system } = process.cpuUsage()
-      return answer({ kind: 'usage', cpuMs: (user + system) / 1000, memoryBytes: process.memoryUsage.rss() })
-    }
-    case 'stop':
-      return void http
-        .close()
-        .then(() => world.close())
-        .then(() => process.disconnect())
-    default:
-      return request satisfies never
-  }
-})
-answer({ kind: 'listening', url, keys: await newKeys() })
+answerParent({ kind: 'listening', url, keys: await newKeys() } satisfies EdgeAnswer, answer)

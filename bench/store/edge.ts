@@ -1,20 +1,18 @@
-import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { Agent, request } from 'node:http'
-import { join } from 'node:path'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { Scope } from '@anteroom/base'
+import { startChild } from '../child.ts'
 
 export type EdgeRequest =
   | { readonly kind: 'append'; readonly sessionIds: readonly string[] }
   | { readonly kind: 'usage' }
-  | { readonly kind: 'stop' }
 
 export type EdgeAnswer =
   | { readonly kind: 'listening'; readonly url: string; readonly keys: readonly string[] }
   /** In milliseconds since 1970, with fractions. */
   | { readonly kind: 'committed'; readonly at: number }
-  | { readonly kind: 'usage'; readonly cpuMs: number; readonly memoryBytes: number }
+  | { readonly kind: 'usage'; readonly cpuMs: number }
 
 export interface Answer {
   readonly status: number
@@ -32,32 +30,16 @@ export interface Edge {
   headers(): Record<string, string>
   /** Commits an event of each session; gives the moment of the commit. */
   append(sessionIds: readonly string[]): Promise<number>
-  usage(): Promise<{ readonly cpuMs: number; readonly memoryBytes: number }>
+  /** Processor time that it has used so far. */
+  cpuMs(): Promise<number>
 }
 
-/** Starts it over the database in `home`, which goes when the scope is over. */
+/** Starts it over the database in `home`; it ends with the scope. */
 export async function startEdge(home: string, scope: Scope): Promise<Edge> {
-  const child = fork(join(import.meta.dirname, 'edge-process.ts'), [home], { execArgv: [] })
-  const exit = once(child, 'exit')
   const agent = new Agent({ keepAlive: true })
-  scope.defer(async () => {
-    agent.destroy()
-    if (child.connected) child.send({ kind: 'stop' } satisfies EdgeRequest)
-    await exit
-  })
-  const next = async <K extends EdgeAnswer['kind']>(kind: K): Promise<Extract<EdgeAnswer, { kind: K }>> => {
-    const ended = exit.then(([code]) => Promise.reject(new Error(`the edge ended with ${code}`)))
-    const [answer] = (await scope.race(Promise.race([once(child, 'message'), ended]))) as [EdgeAnswer]
-    if (answer.kind !== kind) throw new Error(`the edge answered ${answer.kind}, not ${kind}`)
-    return answer as Extract<EdgeAnswer, { kind: K }>
-  }
-  const ask = <K extends EdgeAnswer['kind']>(question: EdgeRequest, kind: K) => {
-    const answer = next(kind)
-    child.send(question)
-    return answer
-  }
-
-  const { url, keys } = await next('listening')
+  scope.defer(() => agent.destroy())
+  const { child, ready } = await startChild(new URL('edge-process.ts', import.meta.url), [home], scope)
+  const { url, keys } = expectKind(ready, 'listening')
   let turn = 0
   const headers = (): Record<string, string> => ({ authorization: `Bearer ${keys[turn++ % keys.length]}` })
   return {
@@ -65,9 +47,15 @@ export async function startEdge(home: string, scope: Scope): Promise<Edge> {
     headers,
     call: (method, path, body, more) =>
       send(agent, new URL(path, url), { method, headers: { ...headers(), ...more }, body }),
-    append: async (sessionIds) => (await ask({ kind: 'append', sessionIds }, 'committed')).at,
-    usage: () => ask({ kind: 'usage' }, 'usage'),
+    append: async (sessionIds) => expectKind(await child.ask({ kind: 'append', sessionIds }), 'committed').at,
+    cpuMs: async () => expectKind(await child.ask({ kind: 'usage' }), 'usage').cpuMs,
   }
+}
+
+function expectKind<K extends EdgeAnswer['kind']>(message: unknown, kind: K): Extract<EdgeAnswer, { kind: K }> {
+  const answer = message as EdgeAnswer
+  if (answer.kind !== kind) throw new Error(`the edge answered ${answer.kind}, not ${kind}`)
+  return answer as Extract<EdgeAnswer, { kind: K }>
 }
 
 interface Sent {
@@ -91,7 +79,7 @@ async function send(agent: Agent, url: URL, { method, headers, body }: Sent): Pr
     },
   })
   sent.end(content)
-  const [response] = (await once(sent, 'response')) as [import('node:http').IncomingMessage]
+  const [response] = (await once(sent, 'response')) as [IncomingMessage]
   const answer = await text(response)
   const ms = performance.now() - startedAt
   const status = response.statusCode ?? 0

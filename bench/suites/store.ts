@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Scope } from '@anteroom/base'
 import type { BenchContext, Figure, Report, Suite } from '../report.ts'
 import { percentile } from '../statistics.ts'
+import { measureSyncs } from '../store/disk.ts'
 import { type Edge, startEdge } from '../store/edge.ts'
 import { type StoredSessions, storeSessions } from '../store/stored-sessions.ts'
 import { subscribe } from '../store/subscribers.ts'
@@ -10,7 +11,7 @@ import { subscribe } from '../store/subscribers.ts'
 /** How often each thing is measured. */
 interface Effort {
   readonly sizes: readonly number[]
-  /** Creates in one round; the 99th percentile is taken of each. */
+  /** In one round. */
   readonly creates: number
   readonly createRounds: number
   readonly reads: number
@@ -39,7 +40,7 @@ export const storeSuite: Suite = {
     const figures: Figure[] = []
     for (const size of effort.sizes)
       figures.push(...(await scope.run({ name: labelOf(size) }, (inner) => measureSize(size, effort, context, inner))))
-    return { figures: withBaselines(figures, effort), notes: notesOn(effort) } satisfies Report
+    return { figures: bySize(figures, effort), notes: notesOn(effort) } satisfies Report
   },
 }
 
@@ -55,8 +56,7 @@ async function measureSize(size: number, effort: Effort, context: BenchContext, 
   const named = (figure: Figure): Figure => ({ ...figure, name: `${figure.name}, ${labelOf(size)}` })
   const parts: readonly [string, () => Promise<Figure[]>][] = [
     ['reading', () => measureReads(edge, stored, effort)],
-    ['creating one at a time', () => measureCreates(edge, 1, effort, size === Math.max(...effort.sizes))],
-    ['creating four at a time', () => measureCreates(edge, 4, effort, false)],
+    ['creating', () => measureCreates(edge, home, size === Math.max(...effort.sizes), effort, scope)],
     ['events', () => measureEvents(edge, stored, effort, scope)],
   ]
   const figures: Figure[] = []
@@ -96,37 +96,72 @@ async function repeat(name: string, times: number, work: (n: number) => Promise<
   return { name, unit: 'ms', values }
 }
 
-/** Each session is cancelled at once, so that there is room for the next; its machine's life goes on beside the creates. */
-async function measureCreates(edge: Edge, clients: number, effort: Effort, isTarget: boolean): Promise<Figure[]> {
-  const rounds: number[][] = []
-  for (let round = 0; round < effort.createRounds; round++) {
-    const values: number[] = []
-    const client = async (number: number): Promise<void> => {
-      for (let n = 0; n < effort.creates / clients; n++) {
-        const subject = `bench-${clients}-${round}-${number}-${n}`
-        const { ms, body } = await edge.call(
-          'POST',
-          '/v1/sessions',
-          { provider: 'idp', subject },
-          { 'idempotency-key': subject },
-        )
-        values.push(ms)
-        await edge.call('POST', `/v1/sessions/${(body as { id: string }).id}/cancel`, {})
-      }
+interface Rhythm {
+  readonly name: string
+  readonly clients: number
+  /** Waits until a session has ended before the next is created: the controller has nothing else to do. */
+  readonly oneByOne: boolean
+  readonly target: boolean
+}
+
+const rhythms: readonly Rhythm[] = [
+  { name: 'create', clients: 1, oneByOne: true, target: true },
+  { name: 'create, back to back', clients: 1, oneByOne: false, target: true },
+  { name: 'create, back to back by 4', clients: 4, oneByOne: false, target: false },
+]
+
+/** Rounds of each rhythm take turns; between them, the disk alone. */
+async function measureCreates(edge: Edge, directory: string, isLargest: boolean, effort: Effort, scope: Scope) {
+  const rounds = new Map(rhythms.map(({ name }) => [name, [] as number[][]]))
+  const costs: number[] = []
+  const syncs: number[] = []
+  for (let round = 0; round < effort.createRounds; round++)
+    for (const rhythm of rhythms) {
+      syncs.push(...(await measureSyncs(directory, effort.reads)))
+      const before = await edge.cpuMs()
+      rounds.get(rhythm.name)?.push(await createMany(edge, rhythm, round, effort, scope))
+      if (rhythm.oneByOne) costs.push(((await edge.cpuMs()) - before) / effort.creates)
     }
-    await Promise.all(Array.from({ length: clients }, (_, number) => client(number)))
-    rounds.push(values)
-  }
-  const suffix = clients === 1 ? '' : `, ${clients} at a time`
-  const all = rounds.flat()
-  const target = { text: `p99 within ${createLimitMs} ms`, met: percentile(all, 99) <= createLimitMs }
   return [
-    { name: `create${suffix}`, unit: 'ms', values: all },
-    {
-      ...{ name: `create p99 of each round${suffix}`, unit: 'ms' },
-      values: rounds.map((values) => percentile(values, 99)),
-      ...(isTarget && { target }),
-    },
+    ...rhythms.flatMap(({ name, target }) => createFigures(name, rounds.get(name) ?? [], isLargest && target)),
+    { name: 'CPU for a whole session', unit: 'ms', values: costs },
+    { name: 'the disk alone, 80 KiB', unit: 'ms', values: syncs },
+    { name: 'the disk alone, p99', unit: 'ms', values: [percentile(syncs, 99)] },
+  ]
+}
+
+/** Each session is cancelled at once, so that there is room for the next. */
+async function createMany(
+  edge: Edge,
+  { name, clients, oneByOne }: Rhythm,
+  round: number,
+  effort: Effort,
+  scope: Scope,
+) {
+  const values: number[] = []
+  const client = async (number: number): Promise<void> => {
+    for (let n = 0; n < effort.creates / clients; n++) {
+      const subject = `${name} ${round} ${number} ${n}`
+      const key = { 'idempotency-key': subject.replaceAll(/[, ]+/g, '-') }
+      const { ms, body } = await edge.call('POST', '/v1/sessions', { provider: 'idp', subject }, key)
+      values.push(ms)
+      const path = `/v1/sessions/${(body as { id: string }).id}`
+      await edge.call('POST', `${path}/cancel`, {})
+      const isOver = async (): Promise<boolean> =>
+        ((await edge.call('GET', path)).body as { status: string }).status === 'ended'
+      if (oneByOne) await scope.until(async () => (await isOver()) || undefined, 3)
+    }
+  }
+  await Promise.all(Array.from({ length: clients }, (_, number) => client(number)))
+  return values
+}
+
+function createFigures(name: string, rounds: readonly number[][], isTarget: boolean): Figure[] {
+  const all = rounds.flat()
+  const target = { text: `within ${createLimitMs} ms`, met: percentile(all, 99) <= createLimitMs }
+  return [
+    { name, unit: 'ms', values: all },
+    { name: `${name}, p99`, unit: 'ms', values: [percentile(all, 99)], ...(isTarget && { target }) },
   ]
 }
 
@@ -161,13 +196,13 @@ async function measureFanOut(
   const latencies: number[] = []
   const costs: number[] = []
   for (let block = 0; block < eventBlocks; block++) {
-    const before = await edge.usage()
+    const before = await edge.cpuMs()
     for (let n = 0; n < events; n++) {
       const reached = subscribers.nextReachedAll()
       const committedAt = await edge.append(sessions)
       latencies.push((await reached) - committedAt)
     }
-    costs.push((((await edge.usage()).cpuMs - before.cpuMs) * 1000) / events / ids.length)
+    costs.push((((await edge.cpuMs()) - before) * 1000) / events / ids.length)
   }
   return [
     { name: `event → last of ${name}`, unit: 'ms', values: latencies },
@@ -175,19 +210,22 @@ async function measureFanOut(
   ]
 }
 
-/** Everything is compared with the smallest store. */
-function withBaselines(figures: readonly Figure[], { sizes }: Effort): Figure[] {
-  const smallest = labelOf(Math.min(...sizes))
-  const names = new Set(figures.map(({ name }) => name))
-  return figures.map((figure) => {
-    const baseline = figure.name.replace(/10.+ stored$/, smallest)
-    return baseline === figure.name || !names.has(baseline) ? figure : { ...figure, baseline }
+/** The same figure of each size one below the other, compared with the smallest store. */
+function bySize(figures: readonly Figure[], { sizes }: Effort): Figure[] {
+  const [smallest = 0] = sizes
+  const ofSize = /, 10\S+ stored$/
+  const groups = Map.groupBy(figures, ({ name }) => name.replace(ofSize, ''))
+  return [...groups.entries()].flatMap(([name, same]) => {
+    const baseline = `${name}, ${labelOf(smallest)}`
+    const isThere = same.some((figure) => figure.name === baseline)
+    return same.map((figure) => (isThere && figure.name !== baseline ? { ...figure, baseline } : figure))
   })
 }
 
 const notesOn = ({ creates, createRounds }: Effort): string[] => [
   'The controller runs in a process of its own, with its real HTTP edge, store (SQLite on the disk of the state directory, synchronous = full), events and reconciler; hosts, machines and guests are in memory. Requests go over loopback on kept connections.',
   'Stored are ended sessions with their stages, events, connections and credentials, spread over a year.',
-  `Created are ${createRounds} rounds of ${creates}, each with an Idempotency-Key and cancelled at once; the reconciler starts and ends their machines meanwhile.`,
+  `Created are ${createRounds} times ${creates} in each rhythm, each with an Idempotency-Key, each cancelled at once: when the one before has ended; back to back, while the reconciler starts and ends the machines of those before; the same by four clients.`,
+  'The disk alone: a write of as much as a create writes to the log, and fdatasync, in turns with the creates. What a session costs includes its cancelling, its machine and its end.',
   'Events: from the commit in the controller until the last subscriber has read it. Of a session each: one event of every session in one transaction. CPU is what the controller used, divided by events and subscribers.',
 ]
