@@ -38,9 +38,8 @@ test('a session whose machine cannot be made fails with a code, and the page say
     expect(session).toMatchObject({ outcome: 'failed', failure: { code: 'vmm_exited', stage: 'machine' } })
     expect(session.failure?.detail).toContain('no machines today')
     // What the person reads is about them, not about the monitor.
-    const words = await page.locator('body').textContent()
-    expect(words).toContain(errorDefinitions.vmm_exited.person)
-    expect(words).not.toContain('no machines today')
+    await page.getByText(errorDefinitions.vmm_exited.person).waitFor()
+    expect(await page.locator('body').textContent()).not.toContain('no machines today')
     expect(await controller.api.machines()).toEqual([])
   } finally {
     await browser.close()

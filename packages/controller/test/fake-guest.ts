@@ -13,6 +13,8 @@ export class FakeGuest implements AgentLink {
   claimedBy: string | undefined
   opened: AgentOpen | undefined
   isWiped = false
+  /** What it was asked before it went, answered or not. */
+  readonly lastAsked: ('log' | 'wipe')[] = []
   #phase: AgentStatus['phase'] = 'idle'
   #failure: AgentStatus['failure'] = null
   #version = 1
@@ -94,11 +96,16 @@ export class FakeGuest implements AgentLink {
   }
 
   async wipe(): Promise<void> {
+    this.lastAsked.push('wipe')
     this.#answer()
     this.isWiped = true
   }
 
-  log = async (): Promise<string> => 'agent: hello\n'
+  async log(): Promise<string> {
+    this.lastAsked.push('log')
+    return this.isAnswering ? 'agent: hello\n' : ''
+  }
+
   egress = async (): Promise<Duplex> => new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
 
   #answer(): void {

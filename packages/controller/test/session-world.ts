@@ -80,6 +80,8 @@ export class SessionWorld {
   image = imageOf('1')
   availableMiB = 100_000
   readonly guests = new Map<string, FakeGuest>()
+  /** What new guests answer to `hello`, instead of what they are. */
+  greeting: FakeGuest['hello'] | undefined
   readonly home: string
   readonly store: Store
   #running: { readonly scope: Scope; readonly done: Promise<unknown> } | undefined
@@ -129,7 +131,10 @@ export class SessionWorld {
 
   /** The guest of a machine; made when the controller first looks. */
   guest({ id }: Pick<Lease, 'id'>): FakeGuest {
-    const guest = this.guests.get(id) ?? new FakeGuest()
+    const known = this.guests.get(id)
+    if (known) return known
+    const guest = new FakeGuest()
+    if (this.greeting) guest.hello = this.greeting
     this.guests.set(id, guest)
     return guest
   }

@@ -11,7 +11,8 @@ export interface EvidenceSources {
   readonly session: SessionRow
   readonly lease: Lease
   readonly driver: Pick<MachineDriver, 'evidence'>
-  readonly agent: Pick<AgentLink, 'log'>
+  /** null: it cannot tell anything. */
+  readonly agent: Pick<AgentLink, 'log'> | null
   readonly records: readonly EgressRecord[]
   readonly home: string
 }
@@ -25,7 +26,7 @@ export async function saveEvidence(sources: EvidenceSources, scope: Scope): Prom
   try {
     const { console, vmm } = await sources.driver.evidence(sources.lease.id)
     const agent = await scope
-      .run({ name: 'agent log', deadlineMs: 2_000 }, (inner) => sources.agent.log(inner))
+      .run({ name: 'agent log', deadlineMs: 2_000 }, async (inner) => (await sources.agent?.log(inner)) ?? '')
       .catch(() => '')
     const directory = join(sources.home, 'evidence', sources.session.id)
     await mkdir(directory, { recursive: true, mode: 0o700 })

@@ -3,8 +3,8 @@ import { type CaptureSummary, providerDefinition, rfbPort } from '@anteroom/cont
 import { egressPolicyOf } from '../egress/egress.ts'
 import type { Lease } from '../leases/leases.ts'
 import { isDeadline, watchMachine, whyNotBooted } from './autopsy.ts'
-import { saveEvidence } from './evidence.ts'
 import { failureOf } from './failure.ts'
+import { takeLeave } from './farewell.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
 import { isSignedIn, requireScreen } from './sign-in-status.ts'
@@ -163,13 +163,7 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
       await live.close(row.id, row.outcome === 'failed' ? 'machine_lost' : 'session_ended')
       const lease = await leases.ofSession(store.db, row.id)
       if (lease) {
-        const agent = deps.agentOf(lease)
-        await saveEvidence(
-          { session: row, lease, driver, agent, records: egress.records(lease.id), home: config.home },
-          scope,
-        )
-        // The machine's memory goes with its process; wiping first is for what might still read it until then.
-        await scope.run({ name: 'wipe', deadlineMs: 3_000 }, (inner) => agent.wipe(inner)).catch(() => {})
+        await takeLeave({ session: row, lease, deps, rows }, scope)
         egress.detach(lease.id)
         await pool.dispose(lease, scope)
       }

@@ -44,6 +44,8 @@ export interface SessionRows {
   move(row: SessionRow, to: SessionStatus, stage: StageName | null, change?: Change): Promise<SessionRow>
   /** The running stage ends and this one begins; no effect when it has begun already. */
   enterStage(id: string, stage: StageName): Promise<void>
+  /** Did it ever come to this stage? */
+  hasBegun(id: string, stage: StageName): Promise<boolean>
 }
 
 export function createSessionRows(store: Store, events: Events, clock: Clock): SessionRows {
@@ -119,6 +121,10 @@ export function createSessionRows(store: Store, events: Events, clock: Clock): S
     async enterStage(id, stage) {
       await store.transaction((tx) => stageIn(tx, id, stage))
       events.notify(id)
+    },
+    async hasBegun(id, stage) {
+      const begun = store.db.selectFrom('stages').select('name').where('session_id', '=', id).where('name', '=', stage)
+      return (await begun.limit(1).execute()).length > 0
     },
   }
   return rows
