@@ -121,6 +121,37 @@ test('follows the session from stage to stage to its end, by events', async () =
   expect(await back.getAttribute('href')).toBe('https://app.example.com/back')
 })
 
+test('the screen is asked for as soon as an event says ready, and no older answer takes it away', async () => {
+  const page = await newPage()
+  await page.goto(api.hostedUrl)
+  await page.locator('[data-testid=status][data-status=queued]').waitFor({ state: 'attached' })
+  await vi.waitFor(() => expect(api.followers).toBe(1))
+  const older = api.holdPages()
+  api.tell({})
+  await vi.waitFor(() => expect(older.count).toBeGreaterThan(0))
+  const newer = api.holdPages()
+  api.become(ready())
+  older.release()
+  await connected(page)
+  await vi.waitFor(() => expect(newer.count).toBeGreaterThan(0))
+  newer.release()
+  expect(api.changes.filter((change) => change.endsWith('/tickets'))).toHaveLength(1)
+})
+
+test('that it was ready once is no news to a page that is past it', async () => {
+  api.become(ready({ status: 'capturing' }))
+  const page = await newPage()
+  await page.goto(api.hostedUrl)
+  const status = page.getByTestId('status')
+  await status.waitFor({ state: 'attached' })
+  await vi.waitFor(() => expect(api.followers).toBe(1))
+  const held = api.holdPages()
+  api.tell({ status: 'ready' })
+  await vi.waitFor(() => expect(held.count).toBeGreaterThan(0))
+  expect(await status.getAttribute('data-status')).toBe('capturing')
+  held.release()
+})
+
 test('a failure is told in words for the person, without what is for the operator', async () => {
   api.become(failed())
   const page = await newPage()
@@ -141,13 +172,17 @@ test('an address to return to that is not of the web is no link', async () => {
 
 test('the desktop has the size of its room, and follows the window', async () => {
   const page = await openLive()
-  const fits = async (): Promise<void> => {
-    const room = await page.getByTestId('screen').boundingBox()
-    await vi.waitFor(() => expect(lastView().size).toEqual({ width: room?.width, height: room?.height }))
-  }
-  await fits()
-  await page.setViewportSize({ width: 907, height: 633 })
-  await fits()
+  // The window takes on its new width and height one after the other.
+  const fits = (window: { width: number; height: number }): Promise<void> =>
+    vi.waitFor(async () => {
+      const room = await page.getByTestId('screen').boundingBox()
+      expect([room?.width, (room?.y ?? 0) + (room?.height ?? 0)]).toEqual([window.width, window.height])
+      expect(lastView().size).toEqual({ width: room?.width, height: room?.height })
+    })
+  await fits({ width: 1280, height: 800 })
+  const smaller = { width: 907, height: 633 }
+  await page.setViewportSize(smaller)
+  await fits(smaller)
 })
 
 test('on a phone the desktop is as wide as a browser window must be, and drawn to fit', async () => {

@@ -27,6 +27,12 @@ const mediaTypes: Record<string, string> = {
   '.txt': 'text/plain',
 }
 
+interface HeldPages {
+  count: number
+  readonly released: Promise<void>
+  release(): void
+}
+
 /** The controller as the pages see it: built files, the API of one session, and whatever the test makes of them. */
 export class ApiDouble {
   session: Session = sampleSession()
@@ -49,6 +55,7 @@ export class ApiDouble {
   readonly #streams = new Set<ServerResponse>()
   readonly #root: string
   #secret: string | undefined = 'once'
+  #held: HeldPages | undefined
 
   private constructor(root: string, onLive: (socket: WebSocket) => void) {
     this.#root = root
@@ -71,11 +78,28 @@ export class ApiDouble {
     return `${this.url}/connect/${this.session.id}#entry=once`
   }
 
+  /** Pages that hear of events. */
+  get followers(): number {
+    return this.#streams.size
+  }
+
   /** The session moves on, and everybody who follows it hears of it. */
   become(session: Session): void {
     this.session = session
-    const event = { seq: 1, session_id: session.id, type: 'status', at: new Date().toISOString(), data: {} }
+    this.tell({ status: session.status })
+  }
+
+  /** An event, whatever the session is. */
+  tell(data: Record<string, unknown>): void {
+    const event = { seq: 1, session_id: this.session.id, type: 'status', at: new Date().toISOString(), data }
     for (const stream of this.#streams) stream.write(`id: 1\nevent: session\ndata: ${JSON.stringify(event)}\n\n`)
+  }
+
+  /** From now on the page is told how it was when it asked, and not before `release` is called. */
+  holdPages(): HeldPages {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#held = { count: 0, released: promise, release: resolve }
+    return this.#held
   }
 
   /** Cuts every live view with this close code. */
@@ -114,7 +138,12 @@ export class ApiDouble {
     const cookies = request.headers.cookie ?? ''
     const isVisitor = call.includes('/SESSION/') && cookies.includes('visit=')
     if (!isVisitor && !cookies.includes('operator=')) return problem('unauthenticated')
-    return this.#resource(call)
+    const resource = this.#resource(call)
+    if (this.#held && call === 'GET /v1/sessions/SESSION/page') {
+      this.#held.count++
+      await this.#held.released
+    }
+    return resource
   }
 
   #enter({ secret }: Record<string, unknown>): Reply {

@@ -30,14 +30,14 @@ export class Unreachable extends Error {
 
 const answerWithinMs = 15_000
 
-async function call(method: string, path: string, body?: unknown): Promise<unknown> {
+async function call(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
   const mutating = method !== 'GET'
   const response = await fetch(path, {
     method,
     // The header cannot be set across origins without a preflight, which the controller refuses: this stops CSRF.
     headers: mutating ? { 'X-Anteroom-Request': '1', 'Content-Type': 'application/json' } : {},
     body: mutating ? JSON.stringify(body ?? {}) : null,
-    signal: AbortSignal.timeout(answerWithinMs),
+    signal: AbortSignal.any([AbortSignal.timeout(answerWithinMs), ...(signal ? [signal] : [])]),
   }).catch((error: unknown) => {
     throw new Unreachable('The service does not answer.', { cause: error })
   })
@@ -48,7 +48,8 @@ async function call(method: string, path: string, body?: unknown): Promise<unkno
 }
 
 // The controller serves these pages and the answers from one build, so answers are not validated again here.
-export const get = async <T>(path: string): Promise<T> => (await call('GET', path)) as T
+export const get = async <T>(path: string, signal?: AbortSignal): Promise<T> =>
+  (await call('GET', path, undefined, signal)) as T
 export const post = async <T = void>(path: string, body?: unknown): Promise<T> => (await call('POST', path, body)) as T
 export const remove = async (path: string): Promise<void> => {
   await call('DELETE', path)

@@ -1,8 +1,9 @@
-import type { ProviderSummary, Session } from '@anteroom/contract'
+import type { ProviderSummary, Session, SessionEvent } from '@anteroom/contract'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import { ApiProblem, get } from '../api/api.ts'
 import { debounce } from '../clock.ts'
+import { faceOf } from '../session/session-words.ts'
 import { type Arrival, enter } from './enter.ts'
 
 export interface HostedPage {
@@ -49,8 +50,8 @@ export function useHostedPage(sessionId: string) {
   const page = useQuery<HostedPage>({
     queryKey: ['page', sessionId],
     enabled: arrival.isSuccess,
-    queryFn: async () => {
-      const { session, provider, server_time } = await get<PageAnswer>(`/v1/sessions/${sessionId}/page`)
+    queryFn: async ({ signal }) => {
+      const { session, provider, server_time } = await get<PageAnswer>(`/v1/sessions/${sessionId}/page`, signal)
       return {
         session,
         provider: provider ?? removedProvider(session.provider),
@@ -69,14 +70,30 @@ export function useHostedPage(sessionId: string) {
   return { arrival, page }
 }
 
+/**
+ * The screen can be asked for now, a round trip before the rest is known. A stream tells what was before first: that is news only
+ * to a page that still waits.
+ */
+const becomeReady = (page: HostedPage | undefined): HostedPage | undefined =>
+  page && faceOf(page.session) === 'starting' ? { ...page, session: { ...page.session, status: 'ready' } } : page
+
 /** Looks at the page again on each event; several at once make one request. */
 function useEvents(sessionId: string, following: boolean, setStreaming: (open: boolean) => void): void {
   const client = useQueryClient()
   useEffect(() => {
     if (!following) return
     const source = new EventSource(`/v1/sessions/${sessionId}/events`)
-    const refetch = debounce(() => void client.invalidateQueries({ queryKey: ['page', sessionId] }), settleMs)
-    source.addEventListener('session', refetch.call)
+    const queryKey = ['page', sessionId]
+    const refetch = debounce(() => void client.invalidateQueries({ queryKey }), settleMs)
+    source.addEventListener('session', ({ data }) => {
+      const event = JSON.parse(data) as SessionEvent
+      if (event.data.status === 'ready') {
+        // An answer on its way may be older than this.
+        void client.cancelQueries({ queryKey })
+        client.setQueryData(queryKey, becomeReady)
+      }
+      refetch.call()
+    })
     source.addEventListener('open', () => {
       setStreaming(true)
       // What happened while the stream was cut.
