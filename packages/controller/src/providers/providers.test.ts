@@ -248,18 +248,21 @@ describe('what ships', () => {
     ).toEqual(['oauth2', 'website'])
   })
 
-  test.each(['docs/reference/providers.md', 'providers/README.md'])('the definitions in %s load', async (page) => {
-    const blocks = [...(await readFile(join(repository, page), 'utf8')).matchAll(/^```yaml\n([\s\S]*?)^```$/gm)]
-    expect(blocks.length).toBeGreaterThan(0)
-    const directory = await mkdtemp(join(tmpdir(), 'anteroom-providers-'))
-    try {
-      for (const [index, block] of blocks.entries()) await writeFile(join(directory, `${index}.yaml`), block[1] ?? '')
-      const documented = await openProviders({ directories: [directory], log: silentLog })
-      documented.close()
-      expect(documented.problems()).toEqual([])
-      expect(documented.list().length).toBeGreaterThan(0)
-    } finally {
-      await rm(directory, { recursive: true })
-    }
-  })
+  test.each(['README.md', 'docs/reference/providers.md', 'providers/README.md'])(
+    'the definitions in %s load',
+    async (page) => {
+      const blocks = [...(await readFile(join(repository, page), 'utf8')).matchAll(/^```yaml\n(name:[\s\S]*?)^```$/gm)]
+      expect(blocks.length).toBeGreaterThan(0)
+      const directory = await mkdtemp(join(tmpdir(), 'anteroom-providers-'))
+      try {
+        for (const [index, block] of blocks.entries()) await writeFile(join(directory, `${index}.yaml`), block[1] ?? '')
+        const documented = await openProviders({ directories: [directory], log: silentLog })
+        documented.close()
+        expect(documented.problems()).toEqual([])
+        expect(documented.list().length).toBeGreaterThan(0)
+      } finally {
+        await rm(directory, { recursive: true })
+      }
+    },
+  )
 })
