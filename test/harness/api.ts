@@ -6,6 +6,8 @@ import {
   credential,
   type Machine,
   machine,
+  type PoolStatus,
+  poolStatus,
   type Session,
   session as sessionSchema,
 } from '@anteroom/contract'
@@ -62,6 +64,10 @@ export class Api {
   async machines(): Promise<Machine[]> {
     const { items } = (await this.#expect(200, 'GET', '/v1/machines')) as { items: unknown[] }
     return items.map((item) => machine.parse(item))
+  }
+
+  async pool(): Promise<PoolStatus> {
+    return poolStatus.parse(await this.#expect(200, 'GET', '/v1/pool'))
   }
 
   /** Waits until so many machines wait in the pool; the first time a snapshot may have to be built. */

@@ -12,7 +12,7 @@ const root = resolve(import.meta.dirname, '../..')
 export const resultsDirectory = join(root, 'test-results')
 
 /** Built once; every controller under test uses the same images and a state directory of its own. */
-const builtImages = process.env.TEST_IMAGES ?? join(root, '.anteroom/images')
+export const builtImages = process.env.TEST_IMAGES ?? join(root, '.anteroom/images')
 
 /** Addresses apart from the usual ones: a controller that somebody runs on this host must not notice the tests. */
 const pools = { pool: '10.214.0.0/24', user_pool: '127.214.0.0/26' }

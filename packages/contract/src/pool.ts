@@ -5,8 +5,8 @@ import { snapshotId } from './ids.ts'
 export const snapshotStatus = z.discriminatedUnion('status', [
   /** Machines are restored from it. */
   z.object({ status: z.literal('ready'), id: snapshotId }),
-  /** Machines boot meanwhile. */
-  z.object({ status: z.literal('building'), why: z.string() }),
+  /** Machines boot meanwhile. `code`: what is wrong with the one that is replaced; null where there was none. */
+  z.object({ status: z.literal('building'), code: z.enum(errorCodes).nullable(), why: z.string() }),
   z.object({ status: z.literal('failed'), code: z.enum(errorCodes), why: z.string() }),
   /** Machines always boot. */
   z.object({ status: z.literal('off') }),

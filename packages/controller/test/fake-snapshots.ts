@@ -30,7 +30,7 @@ export class FakeSnapshots implements Snapshots {
 
   reject(id: string, reason: unknown): void {
     this.rejected.push(id)
-    this.become({ status: 'building', why: String(reason) })
+    this.become({ status: 'building', code: 'snapshot_corrupt', why: String(reason) })
   }
 
   status = (): SnapshotStatus => this.#status

@@ -160,7 +160,9 @@ describe('the pool does not fill', () => {
     world.host.failNext('create', new AppError('snapshot_corrupt', { detail: 'memory' }))
     const id = world.snapshots.publish(world.image.id, 'a')
     await expect.poll(() => world.snapshots.rejected).toEqual([id])
-    await becomes({ ready: 0, filling: 0, snapshot: { status: 'building', why: expect.stringContaining('memory') } })
+    const corrupt = { code: 'snapshot_corrupt', why: expect.stringContaining('memory') } as const
+    await becomes({ ready: 0, filling: 0, snapshot: { status: 'building', ...corrupt } })
+    await becomes({ reason: { code: 'snapshot_corrupt', detail: expect.stringContaining('memory') } })
     await endAll(await ready('me'))
     world.snapshots.publish(world.image.id, 'a')
     await becomes({ ready: 1 })
@@ -203,7 +205,7 @@ describe('what waits', () => {
       if (id === stuck) throw new AppError('internal', { detail: 'still there' })
       await destroy(id, scope)
     }
-    world.snapshots.become({ status: 'building', why: 'a new image' })
+    world.snapshots.become({ status: 'building', code: null, why: 'a new image' })
     await expect.poll(() => world.host.machines.size).toBe(1)
     await becomes({ ready: 0, filling: 1 })
     driver.destroy = destroy

@@ -27,7 +27,10 @@ function withoutSnapshot(snapshot: PoolStatus['snapshot']): Reason {
     case 'ready':
       return { code: null, detail: 'the golden snapshot has just changed' }
     case 'building':
-      return { code: null, detail: `there is no golden snapshot yet: ${snapshot.why}` }
+      return {
+        code: snapshot.code,
+        detail: `${snapshot.code ? 'the golden snapshot is built anew' : 'there is no golden snapshot yet'}: ${snapshot.why}`,
+      }
     case 'failed':
       return { code: snapshot.code, detail: snapshot.why }
     case 'off':

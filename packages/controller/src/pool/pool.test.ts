@@ -77,7 +77,7 @@ describe('a session', () => {
 
   test('boots and says so while there is no snapshot', async () => {
     world = await SessionWorld.open({ pool: {} })
-    world.snapshots.become({ status: 'building', why: 'the image is new' })
+    world.snapshots.become({ status: 'building', code: null, why: 'the image is new' })
     const id = await ready('me')
     expect(await world.sessions.get(id)).toMatchObject({ machine_origin: 'booted' })
     const { reason } = await becomes({ ready: 0, wanted: 1 })
@@ -211,7 +211,11 @@ describe('the pool drains and fills again', () => {
     const snapshot = await open({ pool: { size: 2 } })
     await becomes({ ready: 2 })
     world.snapshots.reject(snapshot, 'truncated')
-    await becomes({ ready: 0, filling: 0, reason: { code: null, detail: expect.stringContaining('truncated') } })
+    await becomes({
+      ready: 0,
+      filling: 0,
+      reason: { code: 'snapshot_corrupt', detail: expect.stringContaining('truncated') },
+    })
     expect(world.host.machines.size).toBe(0)
     expect(world.slots.made.size).toBe(0)
     world.snapshots.publish(world.image.id, 'b')

@@ -127,7 +127,8 @@ describe('a damaged one is not loaded, and the status says why:', () => {
     snapshots.onChange(() => changes++)
     await damage(id)
     expect(await snapshots.of(image, scope)).toBeUndefined()
-    expect(snapshots.status()).toMatchObject({ status: 'building', why: expect.stringContaining(why) })
+    const code = 'snapshot_corrupt'
+    expect(snapshots.status()).toMatchObject({ status: 'building', code, why: expect.stringContaining(why) })
     expect(changes).toBe(1)
   })
 })

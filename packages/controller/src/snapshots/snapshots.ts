@@ -26,8 +26,8 @@ export interface SnapshotFiles {
 export type SnapshotStatus =
   /** Machines are restored from it. */
   | { readonly status: 'ready'; readonly id: string }
-  /** Machines boot meanwhile. */
-  | { readonly status: 'building'; readonly why: string }
+  /** Machines boot meanwhile. `code`: what is wrong with the one that is replaced. */
+  | { readonly status: 'building'; readonly code: ErrorCode | null; readonly why: string }
   | { readonly status: 'failed'; readonly code: ErrorCode; readonly why: string }
   /** Machines always boot: `vmm.snapshots` is off. */
   | { readonly status: 'off' }
@@ -69,7 +69,7 @@ export function openSnapshots(deps: SnapshotsDeps): Snapshots {
   const listeners = new Set<() => void>()
   /** Why each of them is not used; a build replaces it. */
   const rejected = new Map<string, string>()
-  let current: SnapshotStatus = { status: 'building', why: 'not looked for yet' }
+  let current: SnapshotStatus = { status: 'building', code: null, why: 'not looked for yet' }
   let failed: { readonly id: string; readonly retryAt: number } | undefined
   let wake = Promise.withResolvers<void>()
 
@@ -108,7 +108,7 @@ export function openSnapshots(deps: SnapshotsDeps): Snapshots {
     if (!rejected.has(id))
       log.error({ snapshot: id, code: 'snapshot_corrupt', why }, 'a golden snapshot is not used any more')
     rejected.set(id, why)
-    become({ status: 'building', why })
+    become({ status: 'building', code: 'snapshot_corrupt', why })
     wake.resolve()
   }
 
@@ -120,8 +120,9 @@ export function openSnapshots(deps: SnapshotsDeps): Snapshots {
     const id = snapshotIdOf(await snapshotKeyOf(image.id, shape, scope))
     if (await find(id, scope)) return become({ status: 'ready', id })
     if (failed?.id === id && scope.clock.monotonic() < failed.retryAt) return
+    const code = rejected.has(id) ? 'snapshot_corrupt' : null
     const why = rejected.get(id) ?? 'no snapshot was made for this image on this host with this configuration'
-    become({ status: 'building', why })
+    become({ status: 'building', code, why })
     log.info({ snapshot: id, image: image.id, why }, 'building the golden snapshot; machines boot meanwhile')
     try {
       const built = await buildFor({ image, shape, home: config.home, force: rejected.has(id) }, scope)

@@ -41,7 +41,8 @@ export function Pool({ pool }: { readonly pool: PoolStatus | undefined }) {
                 <h3>{snapshotWords[snapshot.status].title}</h3>
                 <p className={styles.fine}>
                   {'id' in snapshot && <code>{snapshot.id}</code>}
-                  {'code' in snapshot && <code>{snapshot.code}</code>} {'why' in snapshot && snapshot.why}
+                  {'code' in snapshot && snapshot.code && <code>{snapshot.code}</code>}{' '}
+                  {'why' in snapshot && snapshot.why}
                 </p>
               </div>
               <span className={styles.mark} data-mark={snapshotWords[snapshot.status].mark}>

@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto'
+import {
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { acquireLock, runCommand, type Scope } from '@anteroom/base'
+import { imageContentText, imageManifest, snapshotId, snapshotManifest } from '@anteroom/contract'
+import { snapshotIdOf } from '@anteroom/snapshot'
+import { builtImages } from './controller-process.ts'
+
+const imageFiles = ['kernel', 'initrd', 'rootfs'] as const
+const snapshotFiles = ['memory', 'state'] as const
+
+/** Of snapshots; locks and half-made ones are beside them. */
+const idsIn = async (directory: string): Promise<string[]> =>
+  (await readdir(directory)).filter((name) => snapshotId.safeParse(name).success)
+
+/** Golden images and snapshots for one test to damage or add to: the files are those that were built, until it copies them. */
+export class GoldenCopy {
+  readonly #root: string
+  private constructor(root: string) {
+    this.#root = root
+  }
+
+  static async make(): Promise<GoldenCopy> {
+    const copy = new GoldenCopy(await mkdtemp(join(tmpdir(), 'anteroom-golden-')))
+    const built = join(builtImages, '..')
+    const current = await readlink(join(builtImages, 'current'))
+    await mkdir(copy.images)
+    await symlink(join(builtImages, current), join(copy.images, current))
+    await symlink(current, join(copy.images, 'current'))
+    await mkdir(copy.#snapshots, { mode: 0o700 })
+    for (const id of await idsIn(join(built, 'snapshots'))) {
+      const manifest = await readFile(join(built, 'snapshots', id, 'manifest.json'), 'utf8')
+      if (snapshotManifest.parse(JSON.parse(manifest)).key.image_id !== current) continue
+      const own = join(copy.#snapshots, id)
+      await mkdir(own)
+      for (const name of [...snapshotFiles, 'manifest.json'])
+        await symlink(join(built, 'snapshots', id, name), join(own, name))
+    }
+    await symlink(join(built, 'cache'), join(copy.#root, 'cache'))
+    return copy
+  }
+
+  /** What a controller is given; its snapshots are beside. */
+  get images(): string {
+    return join(this.#root, 'images')
+  }
+
+  get #snapshots(): string {
+    return join(this.#root, 'snapshots')
+  }
+
+  /** Of every snapshot one byte in the middle of the memory is another. */
+  async damageMemory(scope: Scope): Promise<void> {
+    const ids = await idsIn(this.#snapshots)
+    if (ids.length === 0) throw new Error('there is no golden snapshot to damage; npm test builds one')
+    for (const id of ids) {
+      const path = join(this.#snapshots, id, 'memory')
+      const built = await realpath(path)
+      await rm(path)
+      await runCommand(scope, 'cp', ['--reflink=auto', '--sparse=always', built, path])
+      await using file = await open(path, 'r+')
+      const middle = Math.floor((await file.stat()).size / 2)
+      const { buffer } = await file.read(Buffer.alloc(1), 0, 1, middle)
+      await file.write(Buffer.of(buffer.readUInt8(0) ^ 1), 0, 1, middle)
+    }
+  }
+
+  /** As while another process builds: until the scope is over nobody else does. */
+  holdBuilds(scope: Scope): void {
+    const lock = acquireLock(join(this.#snapshots, '.lock'))
+    if (!('release' in lock)) throw new Error('somebody builds already')
+    scope.defer(() => lock.release())
+  }
+
+  /**
+   * Publishes an image that differs from the current one by a word on the kernel's command line, with a snapshot, and makes it
+   * current. The saved machine is the same: that word is read when a machine boots.
+   */
+  async publishAnother(): Promise<string> {
+    const before = await readlink(join(this.images, 'current'))
+    const manifest = imageManifest.parse(await this.#json('images', before))
+    const content = { ...manifest, command_line: `${manifest.command_line} anteroom.another` }
+    const id = `img_${createHash('sha256').update(imageContentText(content)).digest('hex').slice(0, 24)}`
+    await this.#add('images', id, imageFiles, before, { ...content, id })
+    for (const saved of await idsIn(this.#snapshots)) {
+      const snapshot = snapshotManifest.parse(await this.#json('snapshots', saved))
+      const key = { ...snapshot.key, image_id: id }
+      await this.#add('snapshots', snapshotIdOf(key), snapshotFiles, saved, { ...snapshot, id: snapshotIdOf(key), key })
+    }
+    await symlink(id, join(this.#root, 'next'))
+    await rename(join(this.#root, 'next'), join(this.images, 'current'))
+    return id
+  }
+
+  async #json(kind: 'images' | 'snapshots', id: string): Promise<unknown> {
+    return JSON.parse(await readFile(join(this.#root, kind, id, 'manifest.json'), 'utf8'))
+  }
+
+  async #add(kind: 'images' | 'snapshots', id: string, files: readonly string[], like: string, manifest: unknown) {
+    const directory = join(this.#root, kind, id)
+    await mkdir(directory)
+    for (const name of files) await symlink(await realpath(join(this.#root, kind, like, name)), join(directory, name))
+    await writeFile(join(directory, 'manifest.json'), JSON.stringify(manifest))
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.#root, { recursive: true })
+  }
+}
