@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { agentPort, rfbPort } from '@anteroom/contract'
+import { agentPort, claimPort, rfbPort } from '@anteroom/contract'
 
 export interface Traces {
   /** Processes that name the machine on their command line. */
@@ -27,7 +27,7 @@ export interface MachinePlace {
 /** What the kernel itself says is there of a machine; nothing is asked of the controller. */
 export async function tracesOf({ id, ip, home, instance }: MachinePlace): Promise<Traces> {
   const ours = (names: readonly string[]): string[] => names.filter((name) => name.includes(instance))
-  const ports = ip.startsWith('127.') ? [agentPort, rfbPort] : []
+  const ports = ip.startsWith('127.') ? [agentPort, claimPort, rfbPort] : []
   const answers = await Promise.all(ports.map((port) => answersOn(ip, port)))
   return {
     processes: (await processesNaming(`anteroom-${id}`)).map(({ pid }) => pid),

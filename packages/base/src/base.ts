@@ -1,5 +1,6 @@
 /** What every process of Anteroom stands on: errors, scopes, clock, secrets, commands. */
 export * from './app-error.ts'
+export * from './ask-line.ts'
 export * from './clock.ts'
 export * from './command.ts'
 export * from './file-verifier.ts'

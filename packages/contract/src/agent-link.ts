@@ -1,10 +1,16 @@
 /**
- * The link between controller and guest agent: HTTP/1.1 on port 7000 of the machine. The controller always dials; the
- * machine can open no connection of its own. `GET /v1/hello` and the one `POST /v1/claim` need no secret; from the claim
- * on every other request carries `Authorization: Bearer <secret of the claim>`.
+ * The link between controller and machine. The controller always dials; the machine can open no connection of its own.
+ *
+ * The one claim goes to port 7001, where a small program listens that is sooner awake than the agent (docs/adr/0004): a line of
+ * text, and a line for an answer.
+ *
+ * claim <AgentClaim's fields, see claimLine> → `ok`; `refused` when claimed already with another secret (same claim again: `ok`);
+ *      `error <what went wrong>`, and then the machine is as unclaimed as before
+ *
+ * All else is HTTP/1.1 with the agent on port 7000. `GET /v1/hello` needs no secret; from the claim on every other request carries
+ * `Authorization: Bearer <secret of the claim>`.
  *
  * GET  /v1/hello                        → AgentHello
- * POST /v1/claim   AgentClaim           → 204; 409 when claimed already with another secret (same claim again: 204)
  * POST /v1/settle  AgentSettle          → 204 when the start page is painted and the machine has nothing left to do, so that it
  *      can be saved; only before the claim, by whoever saves it
  * POST /v1/open    AgentOpen            → 202; idempotent for the same session_id
@@ -23,8 +29,9 @@ import { machineId, sessionId } from './ids.ts'
 import { providerDefinition } from './provider.ts'
 import { captureSummary } from './session.ts'
 
-export const agentProtocol = 1
+export const agentProtocol = 2
 export const agentPort = 7000
+export const claimPort = 7001
 export const rfbPort = 5900
 export const egressUpgrade = 'anteroom-egress'
 
@@ -40,16 +47,20 @@ export type AgentHello = z.infer<typeof agentHello>
 
 export const agentClaim = z.object({
   machine_id: machineId,
-  /** 32 random bytes, base64url. */
-  secret: z.string().min(43),
-  /** VncAuth looks at eight characters only (RFC 6143, section 7.2.2). */
-  rfb_password: z.string().length(8),
+  /** SHA-256 of the secret that every later request carries, hex. */
+  secret_digest: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Eight characters, as vncpasswd(1) writes them into a file, hex. */
+  rfb_password: z.string().regex(/^[0-9a-f]{16}$/),
   /** The host's clock, milliseconds since 1970. */
-  now_ms: z.number().int(),
-  /** 64 fresh random bytes, base64url. */
-  entropy: z.string().min(86),
+  now_ms: z.number().int().positive(),
+  /** 64 fresh random bytes, hex. */
+  entropy: z.string().regex(/^[0-9a-f]{128}$/),
 })
 export type AgentClaim = z.infer<typeof agentClaim>
+
+/** What goes to the claim port; the time as seconds and nanoseconds. */
+export const claimLine = ({ machine_id, secret_digest, rfb_password, now_ms, entropy }: AgentClaim): string =>
+  `claim ${machine_id} ${secret_digest} ${rfb_password} ${Math.floor(now_ms / 1000)} ${(now_ms % 1000) * 1_000_000} ${entropy}\n`
 
 export const agentSettle = z.object({
   /** With it the screen can be looked at until the claim, which brings another one. */

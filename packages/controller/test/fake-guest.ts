@@ -1,6 +1,12 @@
 import { Duplex } from 'node:stream'
 import { AppError, type Scope } from '@anteroom/base'
-import type { AgentCaptured, AgentOpen, AgentStatus, SealedPayload } from '@anteroom/contract'
+import {
+  type AgentCaptured,
+  type AgentOpen,
+  type AgentStatus,
+  agentProtocol,
+  type SealedPayload,
+} from '@anteroom/contract'
 import { CompactEncrypt, importJWK } from 'jose'
 import type { AgentLink } from '../src/agent/agent.ts'
 import { sampleSummary, sampleTokens } from './sample-credential.ts'
@@ -38,7 +44,7 @@ export class FakeGuest implements AgentLink {
     const { display, browser } = this
     return {
       agent: 'anteroom',
-      protocol: 1,
+      protocol: agentProtocol,
       version: '0',
       claimed: this.claimedBy !== undefined,
       display,

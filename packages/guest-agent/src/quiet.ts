@@ -1,5 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises'
 import type { Scope } from '@anteroom/base'
+import { listProcesses } from './processes.ts'
 
 /** USER_HZ: ticks of /proc/<pid>/stat in a second (proc_pid_stat(5)); 100 on every architecture that runs here. */
 const ticksPerSecond = 100
@@ -23,14 +23,6 @@ export async function untilQuiet(scope: Scope): Promise<void> {
 
 /** Of all programs but this one, which works to find out. */
 async function ticksUsed(): Promise<number> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
-  const used = await Promise.all(
-    pids.map(async (pid) => {
-      const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-      // The name, in parentheses, may hold spaces.
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      return stat === '' ? 0 : Number(fields[11]) + Number(fields[12])
-    }),
-  )
-  return used.reduce((sum, ticks) => sum + ticks, 0)
+  const others = (await listProcesses()).filter(({ pid }) => pid !== process.pid)
+  return others.reduce((sum, { ticks }) => sum + ticks, 0)
 }

@@ -14,7 +14,21 @@ const reversedBits = (byte: number): number => {
 export function vncAuthResponse(challenge: Buffer, password: string): Buffer {
   const key = Buffer.alloc(8)
   key.set(Buffer.from(password, 'latin1').subarray(0, 8).map(reversedBits))
+  return des(key, challenge)
+}
+
+/** The fixed key that every VNC server knows, bits reversed: it hides the password from a glance, not from anybody who wants it. */
+const passwordFileKey = Buffer.from('e84ad660c4721ae0', 'hex')
+
+/** A password as `vncpasswd` writes it into a file: DES of it, padded with zeros to its eight characters. */
+export function obfuscateRfbPassword(password: string): Buffer {
+  const block = Buffer.alloc(8)
+  block.write(password, 'latin1')
+  return des(passwordFileKey, block)
+}
+
+function des(key: Buffer, blocks: Buffer): Buffer {
   const cipher = createCipheriv('des-ede3-ecb', Buffer.concat([key, key, key]), null)
   cipher.setAutoPadding(false)
-  return Buffer.concat([cipher.update(challenge), cipher.final()])
+  return Buffer.concat([cipher.update(blocks), cipher.final()])
 }

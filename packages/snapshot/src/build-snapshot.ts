@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, rm, statfs, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, acquireLock, newId, Scope, systemErrorCode } from '@anteroom/base'
-import { agentPort, rfbPort, type SnapshotManifest } from '@anteroom/contract'
+import { agentPort, claimPort, rfbPort, type SnapshotManifest } from '@anteroom/contract'
 import type { Picture } from '@anteroom/rfb'
 import { end, readVmmIdentity, saveVmm, startVmm, tailOf, type VmmSpec, vmmFiles } from '@anteroom/vmm'
 import { Guest, MachineEnded } from './guest.ts'
@@ -163,7 +163,7 @@ async function newMachine(
     ...{ ...shape, id: newId('machine'), instance: 'snpbld', directory, origin, ip, rootfs: image.rootfs },
     wanted: 'running',
     runAs: process.getuid?.() === 0 ? unprivilegedUid : null,
-    network: { kind: 'user', ip, ports: [agentPort, rfbPort] },
+    network: { kind: 'user', ip, ports: [agentPort, claimPort, rfbPort] },
   }
 }
 

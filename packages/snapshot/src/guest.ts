@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { AppError, newToken, type Scope } from '@anteroom/base'
+import { AppError, askLine, newToken, type Scope } from '@anteroom/base'
 import {
-  type AgentClaim,
   type AgentHello,
   type AgentSettle,
   agentHello,
   agentPort,
   agentProtocol,
+  claimLine,
+  claimPort,
   rfbPort,
 } from '@anteroom/contract'
-import { openMachine, type Picture } from '@anteroom/rfb'
+import { obfuscateRfbPassword, openMachine, type Picture } from '@anteroom/rfb'
 import { isAlive, type Vmm } from '@anteroom/vmm'
 
 /** Background of the start page, as it lies in memory: blue, green, red. See packages/image/recipe/rootfs/opt/anteroom/start.html. */
@@ -43,23 +44,30 @@ export class Guest {
 
   /** Resolves when it is painted and idle; gives the password with which its screen can be looked at until the claim. */
   async settle(scope: Scope): Promise<string> {
-    const body: AgentSettle = { rfb_password: newToken().slice(0, 8) }
+    const password = newToken().slice(0, 8)
+    const body: AgentSettle = { rfb_password: obfuscateRfbPassword(password).toString('hex') }
     await this.#until(scope, (scope) => this.#request('POST', '/v1/settle', body, scope, settleMs))
     this.#isSettled = true
-    return body.rfb_password
+    return password
   }
 
   /** Takes it as a controller would; gives the RFB password. */
   async claim(machineId: string, scope: Scope): Promise<string> {
-    const body: AgentClaim = {
+    const password = newToken().slice(0, 8)
+    const claim = claimLine({
       machine_id: machineId,
-      secret: newToken(),
-      rfb_password: newToken().slice(0, 8),
+      secret_digest: randomBytes(32).toString('hex'),
+      rfb_password: obfuscateRfbPassword(password).toString('hex'),
       now_ms: scope.clock.now(),
-      entropy: randomBytes(64).toString('base64url'),
-    }
-    await this.#until(scope, (scope) => this.#request('POST', '/v1/claim', body, scope))
-    return body.rfb_password
+      entropy: randomBytes(64).toString('hex'),
+    })
+    await this.#until(scope, async (scope) => {
+      const answer = await attempt(scope, attemptMs, (scope) =>
+        askLine({ ip: this.#ip, port: claimPort }, claim, scope),
+      )
+      return answer === 'ok' || undefined
+    })
+    return password
   }
 
   /** Resolves with the screen when the start page is on it. */

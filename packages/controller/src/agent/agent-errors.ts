@@ -23,7 +23,6 @@ const signInFailures: readonly ErrorCode[] = [
 ]
 
 export const callErrors = {
-  claim: ['forbidden'],
   open: ['forbidden', 'session_over'],
   signedIn: ['session_not_ready', 'session_over'],
   capture: ['session_not_ready', 'session_over', 'capture_invalid', 'browser_crashed', 'display_lost'],

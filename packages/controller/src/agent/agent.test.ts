@@ -1,4 +1,4 @@
-import { hkdfSync } from 'node:crypto'
+import { createHash, hkdfSync } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTcpServer, type Socket } from 'node:net'
@@ -7,10 +7,12 @@ import {
   type AgentHello,
   type AgentOpen,
   type AgentStatus,
-  agentClaim,
   agentPort,
+  agentProtocol,
+  claimPort,
   maxSealedBytes,
 } from '@anteroom/contract'
+import { obfuscateRfbPassword } from '@anteroom/rfb'
 import { afterEach, describe, expect, test } from 'vitest'
 import { sampleSummary } from '../../test/sample-credential.ts'
 import { createAgentLink, machineSecrets } from './agent.ts'
@@ -24,7 +26,7 @@ const link = createAgentLink({ ip, secrets, log: silentLog })
 
 const hello: AgentHello = {
   agent: 'anteroom',
-  protocol: 1,
+  protocol: agentProtocol,
   version: '0.1.0',
   claimed: false,
   display: 'up',
@@ -71,14 +73,14 @@ const json =
     response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(content))
 
 /** A server below HTTP. */
-async function tcpThat(handle: (socket: Socket) => void): Promise<void> {
+async function tcpThat(handle: (socket: Socket) => void, port = agentPort): Promise<void> {
   const sockets = new Set<Socket>()
   const started = createTcpServer((socket) => {
     sockets.add(socket)
     socket.on('error', () => {})
     handle(socket)
   })
-  await once(started.listen(agentPort, ip), 'listening')
+  await once(started.listen(port, ip), 'listening')
   server = {
     close() {
       for (const socket of sockets) socket.destroy()
@@ -115,34 +117,38 @@ describe('a well-behaved agent', () => {
       response.writeHead(call === 'POST /v1/open' ? 202 : 204).end()
     })
     expect(await link.hello(scope)).toEqual(hello)
-    await link.claim({ machine_id: machineId }, scope)
     await link.open(open, scope)
     expect(await link.status(2, 500, scope)).toEqual(status)
     await link.signedIn(scope)
     expect(await link.capture(scope)).toEqual({ sealed: 'a.b.c.d.e', summary })
     await link.wipe(scope)
     expect(await link.log(scope)).toBe('line  [31m1 \nline 2')
-    const [first, claim, ...rest] = seen
-    expect([first?.authorization, claim?.authorization]).toEqual([undefined, undefined])
+    const [first, ...rest] = seen
+    expect(first?.authorization).toBeUndefined()
     expect(new Set(rest.map(({ authorization }) => authorization))).toEqual(new Set([`Bearer ${secrets.agent}`]))
     expect(rest[1]?.call).toBe('GET /v1/status?after=2&wait_ms=500')
     expect(JSON.parse(rest[0]?.body ?? '')).toEqual(open)
-    const sent = agentClaim.parse(JSON.parse(claim?.body ?? ''))
-    expect(sent).toMatchObject({ machine_id: machineId, secret: secrets.agent, rfb_password: secrets.rfb })
-    expect(Math.abs(sent.now_ms - Date.now())).toBeLessThan(60_000)
-    expect(Buffer.from(sent.entropy, 'base64url')).toHaveLength(64)
   })
 
-  test('gets other entropy with each claim', async () => {
-    const seen = new Set<string>()
-    await agentThat(async (request, response) => {
-      let body = ''
-      for await (const chunk of request) body += chunk
-      seen.add(agentClaim.parse(JSON.parse(body)).entropy)
-      response.writeHead(204).end()
-    })
+  test('is claimed by a line, with other entropy each time', async () => {
+    const lines: string[] = []
+    await tcpThat((socket) => {
+      socket.on('data', (line) => {
+        lines.push(String(line))
+        socket.end('ok\n')
+      })
+    }, claimPort)
     for (let n = 0; n < 3; n++) await link.claim({ machine_id: machineId }, scope)
-    expect(seen.size).toBe(3)
+    const digest = createHash('sha256').update(secrets.agent).digest('hex')
+    const password = obfuscateRfbPassword(secrets.rfb).toString('hex')
+    const entropies = lines.map((line) => {
+      const [word, id, secret, rfb, seconds, , entropy] = line.split(/[ \n]/)
+      expect([word, id, secret, rfb]).toEqual(['claim', machineId, digest, password])
+      expect(Math.abs(Number(seconds) - Date.now() / 1000)).toBeLessThan(60)
+      return entropy
+    })
+    expect(new Set(entropies).size).toBe(3)
+    for (const entropy of entropies) expect(entropy).toMatch(/^[0-9a-f]{128}$/)
   })
 
   test('takes the largest capture', async () => {
@@ -215,8 +221,8 @@ describe('before there is an agent', () => {
 
 describe('an agent that lies or breaks', () => {
   test.each([
-    ['an older protocol', json({ ...hello, protocol: 0 }), /protocol 0, this controller 1/],
-    ['a newer protocol with other fields', json({ agent: 'anteroom', protocol: 2, else: true }), /protocol 2/],
+    ['an older protocol', json({ ...hello, protocol: 0 }), /protocol 0, this controller 2/],
+    ['a newer protocol with other fields', json({ agent: 'anteroom', protocol: 3, else: true }), /protocol 3/],
     ['another program', json({ agent: 'something' }), /agent/],
     ['no JSON', ((_q, response) => response.end('<html>')) as Handle, /hello/],
     ['nested nonsense', ((_q, response) => response.end('['.repeat(60_000))) as Handle, /hello/],
@@ -277,12 +283,18 @@ describe('an agent that lies or breaks', () => {
     })
   })
 
-  test('a claim of somebody else: forbidden; a claim that is answered with 200: not believed', async () => {
-    await agentThat(json({ code: 'forbidden', detail: 'claimed' }, 409))
-    await expect(link.claim({ machine_id: machineId }, scope)).rejects.toMatchObject({ code: 'forbidden' })
-    server?.close()
-    await agentThat(json({}))
-    await expect(link.claim({ machine_id: machineId }, scope)).rejects.toMatchObject({ code: 'agent_unreachable' })
+  test.each([
+    ['refused\n', 'forbidden', /another secret/],
+    ['error clock:\u0007not permitted\n', 'agent_unreachable', /clock: not permitted/],
+    ['HTTP/1.1 204 No Content\r\n', 'agent_unreachable', /HTTP/],
+    ['x'.repeat(100_000), 'agent_unreachable', /no end/],
+    ['', 'agent_unreachable', /without an answer/],
+  ])('a claim answered by %j', async (answer, code, detail) => {
+    await tcpThat((socket) => void socket.on('data', () => socket.end(answer)), claimPort)
+    await expect(link.claim({ machine_id: machineId }, scope)).rejects.toMatchObject({
+      code,
+      detail: expect.stringMatching(detail),
+    })
   })
 
   test('only a failure that a guest can know is passed on', async () => {

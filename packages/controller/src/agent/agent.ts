@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import { AppError, type Log, type Scope } from '@anteroom/base'
+import { AppError, askLine, type Log, type Scope } from '@anteroom/base'
 import {
   type AgentCaptured,
   type AgentClaim,
@@ -11,8 +11,11 @@ import {
   agentHello,
   agentProtocol,
   agentStatus,
+  claimLine,
+  claimPort,
   maxSealedBytes,
 } from '@anteroom/contract'
+import { obfuscateRfbPassword } from '@anteroom/rfb'
 import { z } from 'zod'
 import { type AgentCall, errorOf, parseJson, plainText, withTrustedFailure } from './agent-errors.ts'
 import { type AgentRequest, type AgentResponse, askAgent, UnusableAnswer, upgradeToEgress } from './agent-request.ts'
@@ -84,10 +87,8 @@ export function createAgentLink({ ip, secrets, log }: AgentLinkParts): AgentLink
   /** An answer with `expected`, or an error of the closed list. */
   const succeed = async (call: AgentCall, expected: number, asked: Ask, scope: Scope): Promise<Buffer> => {
     const response = await ask(asked, scope).catch((error: unknown) => {
-      if (error instanceof AppError) throw error
       log.debug({ ip, call, error }, 'the agent gave no usable answer')
-      if (error instanceof UnusableAnswer) throw unusable(call, error.message, error)
-      throw new AppError('agent_unreachable', { detail: `${call}: ${describe(error)}`, cause: error })
+      throw error instanceof UnusableAnswer ? unusable(call, error.message, error) : unreachable(call, error)
     })
     if (response.status === expected) return response.body
     throw errorOf(call, response)
@@ -98,12 +99,18 @@ export function createAgentLink({ ip, secrets, log }: AgentLinkParts): AgentLink
     async claim({ machine_id }, scope) {
       const claim: AgentClaim = {
         machine_id,
-        secret: secrets.agent,
-        rfb_password: secrets.rfb,
+        secret_digest: createHash('sha256').update(secrets.agent).digest('hex'),
+        rfb_password: obfuscateRfbPassword(secrets.rfb).toString('hex'),
         now_ms: scope.clock.now(),
-        entropy: randomBytes(64).toString('base64url'),
+        entropy: randomBytes(64).toString('hex'),
       }
-      await succeed('claim', 204, { method: 'POST', path: '/v1/claim', body: claim, bearer: false }, scope)
+      const answer = await within(callDeadlineMs, 'claim', scope, (inner) =>
+        askLine({ ip, port: claimPort }, claimLine(claim), inner),
+      ).catch((error: unknown) => Promise.reject(unreachable('claim', error)))
+      if (answer === 'ok') return
+      if (answer === 'refused')
+        throw new AppError('forbidden', { detail: 'this machine was claimed with another secret' })
+      throw new AppError('agent_unreachable', { detail: plainText(`claim: ${answer}`) })
     },
     async open(open, scope) {
       await succeed('open', 202, { method: 'POST', path: '/v1/open', body: open }, scope)
@@ -139,10 +146,7 @@ export function createAgentLink({ ip, secrets, log }: AgentLinkParts): AgentLink
     async egress(scope) {
       return await within(callDeadlineMs, 'agent /v1/egress', scope, (inner) =>
         upgradeToEgress({ ip, bearer: secrets.agent }, inner),
-      ).catch((error: unknown) => {
-        if (error instanceof AppError) throw error
-        throw new AppError('agent_unreachable', { detail: `egress: ${describe(error)}`, cause: error })
-      })
+      ).catch((error: unknown) => Promise.reject(unreachable('egress', error)))
     },
   }
 }
@@ -197,5 +201,11 @@ function parse<T>(call: AgentCall | 'hello', schema: z.ZodType<T>, body: Buffer)
 
 const unusable = (call: AgentCall | 'hello', why: string, cause?: unknown): AppError =>
   new AppError(call === 'capture' ? 'capture_invalid' : 'agent_incompatible', { detail: `${call}: ${why}`, cause })
+
+/** What ended the caller's scope stays what it is. */
+const unreachable = (call: AgentCall | 'claim' | 'egress', error: unknown): AppError =>
+  error instanceof AppError
+    ? error
+    : new AppError('agent_unreachable', { detail: `${call}: ${describe(error)}`, cause: error })
 
 const describe = (error: unknown): string => plainText(error instanceof Error ? error.message : String(error))

@@ -1,5 +1,5 @@
 import { AppError, type Scope } from '@anteroom/base'
-import { agentPort, rfbPort } from '@anteroom/contract'
+import { agentPort, claimPort, rfbPort } from '@anteroom/contract'
 
 export type SlotKind = 'tap' | 'user'
 
@@ -29,7 +29,7 @@ export interface Slots {
 }
 
 /** The guest's ports that its slot leads to; there are no others. */
-export const slotPorts: readonly number[] = [agentPort, rfbPort]
+export const slotPorts: readonly number[] = [agentPort, claimPort, rfbPort]
 
 /** The guest's network is the same in each machine, so that nothing in it changes when it is restored. */
 export const guestIp = '172.16.0.2'

@@ -1,5 +1,6 @@
 import { AppError, type Scope } from '@anteroom/base'
 import { type CaptureSummary, providerDefinition, rfbPort } from '@anteroom/contract'
+import type { AgentLink } from '../agent/agent.ts'
 import { egressPolicyOf } from '../egress/egress.ts'
 import type { Lease } from '../leases/leases.ts'
 import { isDeadline, watchMachine, whyNotBooted } from './autopsy.ts'
@@ -81,7 +82,7 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
       const agent = deps.agentOf(lease)
       await whileAlive(lease, scope, async (watched) => {
         const bootMs = Math.max(1, lease.created_at + config.timeouts.boot_seconds * 1000 - clock.now())
-        // A restored one was saved after its agent had said hello and its screen was painted.
+        // A restored one was saved after its agent had said hello and its screen was painted. Asking again would wake the agent first.
         const boots = row.machine_origin === 'booted' || row.machine_origin === null
         if (boots)
           await watched
@@ -94,9 +95,7 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
           .run({ name: 'first painted screen', deadlineMs: Math.max(30_000, bootMs) }, (inner) =>
             inner.until(
               async () => {
-                const hello = await agent.hello(inner)
-                if (hello) requireScreen(hello)
-                if (hello?.display !== 'up' || hello.browser !== 'up') return undefined
+                if (boots && !(await hasScreen(agent, inner))) return undefined
                 return (await live.isPainted(deps.rfbOf(lease), inner)) || undefined
               },
               boots ? 200 : 25,
@@ -175,6 +174,12 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
       deps.events.notify(row.id)
       return ended
     },
+  }
+
+  async function hasScreen(agent: AgentLink, scope: Scope): Promise<boolean> {
+    const hello = await agent.hello(scope)
+    if (hello) requireScreen(hello)
+    return hello?.display === 'up' && hello.browser === 'up'
   }
 
   async function attachEgress(row: SessionRow, lease: Lease, scope: Scope): Promise<void> {

@@ -9,6 +9,7 @@ import type { AgentConfig } from '../agent-config.ts'
 import { childEnvironment } from '../desktop/desktop.ts'
 import { type ProcessState, SupervisedProcess } from '../desktop/supervised-process.ts'
 import { Pulse } from '../pulse.ts'
+import { BrowserRenewal } from './browser-renewal.ts'
 import { CdpConnection } from './cdp-connection.ts'
 import { chromiumArgs } from './chromium-args.ts'
 import { evaluateIsolated, isInteraction, Page, type PageEvent, watchInteraction } from './page.ts'
@@ -16,6 +17,7 @@ import { evaluateIsolated, isInteraction, Page, type PageEvent, watchInteraction
 /** The person's Chromium: kept running, always with a window, always at the page it should be at. */
 export class Browser {
   readonly #process: SupervisedProcess
+  readonly #renewal: BrowserRenewal
   readonly #scope: Scope
   readonly #config: AgentConfig
   readonly #report: (state: ProcessState) => void
@@ -54,7 +56,11 @@ export class Browser {
         user: config.users?.person,
         noise: /ERROR:dbus\//,
         extraPipes: 2,
-        beforeStart: (starting) => desktop.untilUp(starting),
+        beforeStart: async (starting) => {
+          await desktop.untilUp(starting)
+          // Names the host of a browser that died; under another name, since the claim, the next one would not take it over.
+          await rm(join(profileDir, 'SingletonLock'), { force: true })
+        },
         untilUp: (child, starting) =>
           this.#connect(child.stdio[3] as Writable, child.stdio[4] as unknown as Readable, starting),
         afterEnd: () => this.#disconnect(),
@@ -62,6 +68,7 @@ export class Browser {
       scope,
       (state) => this.#setState(state),
     )
+    this.#renewal = new BrowserRenewal(() => this.#process.pid)
   }
 
   /** Starts with an empty home, whatever an earlier run left. */
@@ -71,6 +78,22 @@ export class Browser {
     await mkdir(personHome, { recursive: true, mode: 0o700 })
     if (users) await chown(personHome, users.person.uid, users.person.gid)
     this.#process.start()
+  }
+
+  /** Leaves no process in it that holds random state for pages to come. */
+  async endSpareRenderers(scope: Scope): Promise<void> {
+    await this.untilUp(scope)
+    await this.#renewal.endSpareRenderers(scope)
+  }
+
+  /** Stands still, to be saved with its machine, until it is renewed. @throws AppError internal when it could not be */
+  async freeze(scope: Scope): Promise<void> {
+    await this.#renewal.freeze(scope)
+  }
+
+  /** Nothing that it draws from here on is drawn by another one that was saved with it. */
+  renew(): void {
+    this.#renewal.renew()
   }
 
   /** Ends the browser and removes everything it kept. */

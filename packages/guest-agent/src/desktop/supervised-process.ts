@@ -45,6 +45,10 @@ export class SupervisedProcess {
     this.#report = report
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
   start(): void {
     this.#stopping = false
     this.#finished = this.#keepRunning().catch((error: unknown) => {

@@ -1,38 +1,27 @@
+import { createHash } from 'node:crypto'
 import { request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { newId, newToken, Scope } from '@anteroom/base'
-import { type AgentClaim, agentClaim, agentOpen } from '@anteroom/contract'
+import { newToken, Scope } from '@anteroom/base'
+import { agentOpen } from '@anteroom/contract'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Claim } from './claim.ts'
 import { type Call, createLinkServer } from './link-server.ts'
 
 let server: Server
 let address: string
-let applied: AgentClaim[]
-let failNext: boolean
+const secret = newToken()
 
 beforeEach(async () => {
-  applied = []
-  failNext = false
-  const claim = new Claim(async (made) => {
-    if (failNext) {
-      failNext = false
-      throw new Error('the clock could not be set')
-    }
-    applied.push(made)
-  })
+  const claim = new Claim()
+  claim.make(createHash('sha256').update(secret).digest())
   const routes = {
-    'POST /v1/claim': async ({ body, scope }: Call) => ({
-      status: (await claim.make(await body(agentClaim), scope)) ? 204 : 409,
-    }),
     'POST /v1/open': async ({ body }: Call) => {
       await body(agentOpen)
       return { status: 202 }
     },
     'GET /v1/log': () => ({ status: 200, content: 'text' }),
   }
-  const isAuthorised = (authorization: string | undefined, route: string): boolean =>
-    route === 'POST /v1/claim' || claim.isHolder(authorization)
+  const isAuthorised = (authorization: string | undefined): boolean => claim.isHolder(authorization)
   server = createLinkServer({ isAuthorised, routes, egress: (socket) => socket.end('hello') }, Scope.root('test'))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -43,13 +32,6 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve))
 })
 
-const claimBody = (): AgentClaim => ({
-  machine_id: newId('machine'),
-  secret: newToken(),
-  rfb_password: '12345678',
-  now_ms: 1,
-  entropy: 'e'.repeat(86),
-})
 const post = (path: string, body: string | object, headers: Record<string, string> = {}): Promise<Response> =>
   fetch(address + path, {
     method: 'POST',
@@ -58,47 +40,16 @@ const post = (path: string, body: string | object, headers: Record<string, strin
   })
 const told = async (response: Response): Promise<unknown> => [response.status, (await response.json()).code]
 
-describe('claim', () => {
-  test('once; again the same; never another', async () => {
-    const claim = claimBody()
-    expect((await post('/v1/claim', claim)).status).toBe(204)
-    expect((await post('/v1/claim', claim)).status).toBe(204)
-    expect((await post('/v1/claim', { ...claim, secret: newToken() })).status).toBe(409)
-    expect((await post('/v1/claim', { ...claim, machine_id: newId('machine') })).status).toBe(409)
-    expect(applied).toEqual([claim])
-  })
-
-  test('at the same time, one of two', async () => {
-    const statuses = await Promise.all(
-      [claimBody(), claimBody()].map(async (body) => (await post('/v1/claim', body)).status),
-    )
-    expect(statuses.sort()).toEqual([204, 409])
-  })
-
-  test('that could not be carried out leaves the machine free', async () => {
-    failNext = true
-    expect(await told(await post('/v1/claim', claimBody()))).toEqual([500, 'internal'])
-    expect((await post('/v1/claim', claimBody())).status).toBe(204)
-  })
-
-  test('its secret opens the rest', async () => {
-    const claim = claimBody()
-    expect(await told(await fetch(`${address}/v1/log`))).toEqual([401, 'unauthenticated'])
-    await post('/v1/claim', claim)
-    const as = (secret: string) => fetch(`${address}/v1/log`, { headers: { authorization: `Bearer ${secret}` } })
-    expect(await (await as(claim.secret)).text()).toBe('text')
-    expect((await as(newToken())).status).toBe(401)
-    expect((await as('')).status).toBe(401)
-  })
+test('only the secret of the claim opens', async () => {
+  expect(await told(await fetch(`${address}/v1/log`))).toEqual([401, 'unauthenticated'])
+  const as = (secret: string) => fetch(`${address}/v1/log`, { headers: { authorization: `Bearer ${secret}` } })
+  expect(await (await as(secret)).text()).toBe('text')
+  expect((await as(newToken())).status).toBe(401)
+  expect((await as('')).status).toBe(401)
 })
 
 describe('bad input', () => {
-  let authorization: string
-  beforeEach(async () => {
-    const claim = claimBody()
-    await post('/v1/claim', claim)
-    authorization = `Bearer ${claim.secret}`
-  })
+  const authorization = `Bearer ${secret}`
 
   test('names the field', async () => {
     const answer = await post('/v1/open', { session_id: 'ses_1' }, { authorization })

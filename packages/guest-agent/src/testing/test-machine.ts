@@ -1,5 +1,5 @@
 /** For host tests: an agent with a real display and browser on this host, and the controller's end of its link. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, request } from 'node:http'
@@ -8,16 +8,17 @@ import { type AddressInfo, connect, createServer as createTcpServer } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
-import { newId, newToken, Scope } from '@anteroom/base'
+import { askLine, newId, newToken, Scope } from '@anteroom/base'
 import {
   type AgentCaptured,
   type AgentStatus,
   agentCaptured,
   agentStatus,
+  claimLine,
   egressUpgrade,
   type ProviderDefinition,
 } from '@anteroom/contract'
-import { openMachine, type Screen } from '@anteroom/rfb'
+import { obfuscateRfbPassword, openMachine, type Screen } from '@anteroom/rfb'
 import { compactDecrypt, exportJWK, generateKeyPair } from 'jose'
 import { type Agent, startAgent } from '../agent.ts'
 import { createAgentLog } from '../agent-log.ts'
@@ -47,13 +48,14 @@ export async function startTestMachine(): Promise<TestMachine> {
   const rfbPort = await freePort()
   const agent = await startAgent(
     {
-      link: { host: '127.0.0.1', port: 0 },
+      link: { host: '127.0.0.1', port: 0, claimPort: 0 },
       proxyPort: 0,
       display: { number: freeDisplay(), width: 1280, height: 800, rfbHost: '127.0.0.1', rfbPort },
       programs: {
         display: '/usr/bin/Xtigervnc',
         windowManager: '/usr/bin/openbox',
         browser: '/usr/lib/chromium/chromium',
+        claimDaemon: join(import.meta.dirname, '../../../image/recipe/rootfs/opt/anteroom/claimd'),
       },
       runDir: join(home, 'run'),
       personHome: join(home, 'person'),
@@ -73,15 +75,15 @@ export async function startTestMachine(): Promise<TestMachine> {
       headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
-  const claim = {
+  const claim = claimLine({
     machine_id: newId('machine'),
-    secret,
-    rfb_password: rfbPassword,
+    secret_digest: createHash('sha256').update(secret).digest('hex'),
+    rfb_password: obfuscateRfbPassword(rfbPassword).toString('hex'),
     now_ms: Date.now(),
-    entropy: randomBytes(64).toString('base64url'),
-  }
-  const claimed = await call('POST', '/v1/claim', claim)
-  if (claimed.status !== 204) throw new Error(`not claimed: ${await claimed.text()}`)
+    entropy: randomBytes(64).toString('hex'),
+  })
+  const claimed = await askLine({ ip: '127.0.0.1', port: agent.claimPort }, claim, scope)
+  if (claimed !== 'ok') throw new Error(`not claimed: ${claimed}`)
   const link = await attachEgress(agent.port, secret)
   const keys = await generateKeyPair('ECDH-ES', { crv: 'X25519', extractable: true })
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { obfuscateRfbPassword } from './rfb-password.ts'
+import { obfuscateRfbPassword } from './vnc-auth.ts'
 
-test('writes what vncpasswd writes', () => {
+test('a password file is what vncpasswd writes', () => {
   // The published vector of `vncpasswd -f` for "password".
   expect(obfuscateRfbPassword('password').toString('hex')).toBe('dbd83cfd727a1458')
   expect(obfuscateRfbPassword('pass')).toHaveLength(8)
