@@ -112,7 +112,9 @@ async function connect(
       const { namespaces, links, ports } = traces
       const seen = { namespaces: namespaces.length, links: links.length, ports }
       expect(seen).toEqual(
-        kind === 'tap' ? { namespaces: 1, links: 1, ports: [] } : { namespaces: 0, links: 0, ports: [7000, 5900] },
+        kind === 'tap'
+          ? { namespaces: 1, links: 1, ports: [] }
+          : { namespaces: 0, links: 0, ports: [7000, 7001, 5900] },
       )
       await moments.atLogin()
     },

@@ -74,7 +74,9 @@ export class Api {
   async poolReady(count: number, deadlineMs = 300_000): Promise<Machine[]> {
     return await Scope.root('e2e').run({ name: `${count} machines wait`, deadlineMs }, (scope) =>
       scope.until(async () => {
-        const waiting = (await this.machines()).filter(({ ready_at }) => ready_at !== null)
+        const waiting = (await this.machines()).filter(
+          ({ ready_at, session_id }) => ready_at !== null && session_id === null,
+        )
         return waiting.length === count ? waiting : undefined
       }, 100),
     )

@@ -15,7 +15,7 @@ const modules = [
 ]
 
 /**
- * Answers at ports 7000, 5900 and, for tests that it cannot be reached, 8080: `/name` is `guest.name=` of its command
+ * Answers at ports 7000, 7001, 5900 and, for tests that it cannot be reached, 8080: `/name` is `guest.name=` of its command
  * line, `/cgi-bin/sh` runs its query string's words as a command and gives output and exit status.
  */
 const init = `#!/bin/busybox sh
@@ -31,7 +31,7 @@ ip addr add 172.16.0.2/30 dev eth0
 ip link set eth0 up
 ip route add default via 172.16.0.1
 word guest.name > /www/name
-for port in 7000 5900 8080; do httpd -p $port -h /www; done
+for port in 7000 7001 5900 8080; do httpd -p $port -h /www; done
 echo "guest: serving"
 while true; do sleep 3600; done
 `

@@ -57,7 +57,7 @@ describe('tap slots', () => {
       expect(rules).toContain(`type filter hook ${hook} priority filter; policy drop;`)
     const accepted = rules.split('\n').filter((line) => line.endsWith(' accept'))
     expect(accepted.map((line) => line.trim())).toEqual([
-      `iifname "up0" oifname "tap0" ip saddr ${net}.1 ip daddr 172.16.0.2 tcp dport { 5900, 7000 } ct state established,new counter name "asked" accept`,
+      `iifname "up0" oifname "tap0" ip saddr ${net}.1 ip daddr 172.16.0.2 tcp dport { 5900, 7000, 7001 } ct state established,new counter name "asked" accept`,
       'iifname "tap0" oifname "up0" ip saddr 172.16.0.2 ct state established ct direction reply accept',
     ])
   })
