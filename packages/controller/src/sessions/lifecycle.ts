@@ -1,8 +1,9 @@
 import { AppError, type Scope } from '@anteroom/base'
-import { type CaptureSummary, providerDefinition, rfbPort } from '@anteroom/contract'
+import { providerDefinition, rfbPort } from '@anteroom/contract'
 import type { AgentLink } from '../agent/agent.ts'
 import { egressPolicyOf } from '../egress/egress.ts'
 import type { Lease } from '../leases/leases.ts'
+import type { Tx } from '../store/store.ts'
 import { isDeadline, watchMachine, whyNotBooted } from './autopsy.ts'
 import { failureOf } from './failure.ts'
 import { takeLeave } from './farewell.ts'
@@ -44,10 +45,10 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
     return lease
   }
 
-  async function keptBy(row: SessionRow): Promise<CaptureSummary | null> {
-    // Deleted meanwhile: then nothing of this session is kept.
-    const connection = await deps.connections.get(row.connection_id ?? '').catch(() => undefined)
-    return connection?.last_session_id === row.id ? connection.captured : null
+  /** The summary of what the vault has confirmed, as it is stored; a connection that was deleted meanwhile keeps nothing. */
+  async function keptBy(tx: Tx, row: SessionRow): Promise<string | null> {
+    const connections = tx.selectFrom('connections').select('captured').where('last_session_id', '=', row.id)
+    return (await connections.where('id', '=', row.connection_id ?? '').executeTakeFirst())?.captured ?? null
   }
 
   const whileAlive = <T>(lease: Lease, scope: Scope, work: (scope: Scope) => Promise<T>): Promise<T> =>
@@ -145,17 +146,23 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
     },
 
     async end(row, reason) {
-      // Whatever came in between: what the vault has confirmed was handed over, and the outcome says so.
-      const kept = row.status === 'capturing' ? await keptBy(row) : null
-      if (kept)
-        return await rows.move(row, 'ending', 'teardown', { outcome: 'completed', captured: JSON.stringify(kept) })
-      const stage = await store.db
-        .selectFrom('stages')
-        .select('name')
-        .where('session_id', '=', row.id)
-        .where('ended_at', 'is', null)
-        .executeTakeFirst()
-      return await rows.move(row, 'ending', 'teardown', failureOf(reason, stage?.name ?? null))
+      const ending = await store.transaction(async (tx) => {
+        // Whatever came in between: what the vault has confirmed was handed over, and the outcome says so.
+        const captured = await keptBy(tx, row)
+        if (captured !== null)
+          return await rows.transition(tx, row, 'ending', 'teardown', { outcome: 'completed', captured })
+        // And what it has not it never will: a capture may be on its way to it at this very moment.
+        await vault.discardSealingKey(tx, row.id)
+        const running = tx
+          .selectFrom('stages')
+          .select('name')
+          .where('session_id', '=', row.id)
+          .where('ended_at', 'is', null)
+        const stage = (await running.executeTakeFirst())?.name ?? null
+        return await rows.transition(tx, row, 'ending', 'teardown', failureOf(reason, stage))
+      })
+      deps.events.notify(row.id)
+      return ending
     },
 
     async tearDown(row, scope) {

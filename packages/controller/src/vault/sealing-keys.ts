@@ -61,8 +61,13 @@ export class SealingKeys {
     return row && this.#unwrap(row)
   }
 
-  async discard(tx: Tx, sessionId: string): Promise<void> {
-    await tx.deleteFrom('sealing_keys').where('session_id', '=', sessionId).execute()
+  /** @returns false when there was none */
+  async discard(tx: Tx, sessionId: string): Promise<boolean> {
+    const { numDeletedRows } = await tx
+      .deleteFrom('sealing_keys')
+      .where('session_id', '=', sessionId)
+      .executeTakeFirst()
+    return numDeletedRows > 0n
   }
 
   /** The binding covers the public half: whoever can write to the database still cannot put a key of their own there. */
