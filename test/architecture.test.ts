@@ -17,6 +17,7 @@ const packageImports: Record<string, readonly string[]> = {
   image: ['base', 'contract', 'snapshot', 'vmm'],
   demo: ['base', 'contract'],
   web: ['contract'],
+  cli: ['base', 'contract'],
 }
 
 /** Which folder of the controller may import which; always its public file, named like the folder. */
@@ -24,8 +25,10 @@ const folderImports: Record<string, readonly string[]> = {
   access: ['events', 'store'],
   agent: [],
   connections: ['store'],
+  doctor: ['host', 'images', 'machines', 'pool', 'store', 'vault'],
   egress: [],
   events: ['store'],
+  evidence: [],
   host: [],
   http: ['access', 'connections', 'egress', 'events', 'images', 'live', 'pool', 'providers', 'sessions', 'vault'],
   images: [],
@@ -40,6 +43,7 @@ const folderImports: Record<string, readonly string[]> = {
     'connections',
     'egress',
     'events',
+    'evidence',
     'host',
     'images',
     'leases',

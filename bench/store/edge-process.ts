@@ -36,6 +36,7 @@ const http = await createHttp({
   config: deps.config,
   images: { list: async () => [] },
   machines: async () => [],
+  examine: async () => ({ at: new Date(clock.now()).toISOString(), verdict: 'ok', checks: [] }),
   pool: world.pool,
   ready: async () => [],
   metrics: async () => ({ contentType: 'text/plain', body: '' }),

@@ -86,6 +86,13 @@ export const signInErrors = {
     person: again,
     hint: 'End the controller with the pid in `detail`, or use another ANTEROOM_HOME.',
   },
+  controller_unreachable: {
+    status: 503,
+    title: 'No controller answers',
+    retryable: true,
+    person: again,
+    hint: 'Start it with `npm start`, or name its state directory with --home.',
+  },
   shutting_down: {
     status: 503,
     title: 'Controller is stopping',

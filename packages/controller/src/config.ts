@@ -57,6 +57,13 @@ export const configSchema = z.strictObject({
       boot_seconds: z.int().min(5).max(600).default(180),
     })
     .prefault({}),
+  /** What is kept of machines that are gone, so that it can be told why a session ended as it did. */
+  evidence: z
+    .strictObject({
+      max_age_days: z.int().min(1).max(3650).default(30),
+      max_total_mib: z.int().min(1).max(1_000_000).default(512),
+    })
+    .prefault({}),
   providers_dir: z.string().optional(),
   demo: z.enum(['auto', 'on', 'off']).default('auto'),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

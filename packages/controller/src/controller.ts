@@ -1,15 +1,17 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, acquireLock, type Log, Scope, systemClock } from '@anteroom/base'
-import { type Machine, type ProviderDefinition, rfbPort } from '@anteroom/contract'
+import { type DoctorReport, type Machine, type ProviderDefinition, rfbPort } from '@anteroom/contract'
 import { startDemo } from '@anteroom/demo'
 import { type Access, createAccess } from './access/access.ts'
 import { createAgentLink, machineSecrets } from './agent/agent.ts'
 import type { Config } from './config.ts'
 import { createConnections } from './connections/connections.ts'
+import { examine } from './doctor/doctor.ts'
 import { createEgress } from './egress/egress.ts'
 import { createEvents } from './events/events.ts'
-import { availableMemoryMiB, openSlots, totalMemoryMiB } from './host/host.ts'
+import { createEvidence } from './evidence/evidence.ts'
+import { availableMemoryMiB, measureHost, openSlots, totalMemoryMiB } from './host/host.ts'
 import { createHttp } from './http/http.ts'
 import { openImages } from './images/images.ts'
 import { createLeases, type Lease } from './leases/leases.ts'
@@ -90,9 +92,11 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   })
   const machineDeps = { store, config, clock, log, driver, slots, leases, images, snapshots, metrics }
   const pool = createPool({ ...machineDeps, accelerator: capabilities.accelerator, availableMemoryMiB })
+  const evidence = createEvidence({ config, clock, log })
   const shared = { store, config, clock, log, images, live, vault, connections, providers, events, pool }
   const sessions = createSessions({
-    ...{ ...shared, ...machineDeps, egress, publicUrl },
+    ...{ ...shared, ...machineDeps, egress, evidence, publicUrl },
+    measureHost: () => measureHost(config.home),
     agentOf: (lease) => createAgentLink({ ip: lease.vm_ip, secrets: secretsOf(lease), log }),
     rfbOf: (lease) => ({ ip: lease.vm_ip, port: rfbPort, password: secretsOf(lease).rfb }),
   })
@@ -102,8 +106,27 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
       (error: unknown) => [AppError.from(error).message],
     )
   const machines = (): Promise<Machine[]> => listMachines(store)
+  const examineItself = ({ fix }: { readonly fix: boolean }) =>
+    examine(
+      {
+        ...{ config, clock, images, store, vault, slots, driver, url },
+        ...{ measureHost: () => measureHost(config.home), slotsAhead: pool.slotsAhead },
+        sweep: (inner) => sessions.sweep(inner),
+      },
+      scope,
+      { fix },
+    )
   const http = stack.adopt(
-    await createHttp({ ...shared, sessions, access, ready, machines, metrics: metrics.render, webRoot }),
+    await createHttp({
+      ...shared,
+      sessions,
+      access,
+      ready,
+      machines,
+      examine: examineItself,
+      metrics: metrics.render,
+      webRoot,
+    }),
     (edge) => edge.close(),
   )
   await access.ensureOperatorKey(join(config.home, 'operator.key'))
@@ -113,6 +136,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     pool.run(scope),
     snapshots.run(scope),
     keepHouse(access, scope),
+    reportHealth(examineItself, scope),
     announceWhenReady(join(runDirectory, 'controller.json'), url, ready, scope),
   ])
   stack.defer(async () => {
@@ -123,6 +147,20 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     url,
     signInUrl: `${publicUrl()}/sign-in#token=${await access.newSignInToken(signInSeconds)}`,
     stop: () => stack.disposeAsync(),
+  }
+}
+
+/** Says at the start what is not well, as the doctor would. */
+async function reportHealth(
+  examineItself: (how: { fix: boolean }) => Promise<DoctorReport>,
+  scope: Scope,
+): Promise<void> {
+  try {
+    const { checks } = await examineItself({ fix: false })
+    for (const { name, verdict, found, remedy } of checks.filter((check) => check.verdict !== 'ok'))
+      scope.log[verdict === 'failed' ? 'error' : 'warn']({ check: name, remedy }, found)
+  } catch (error) {
+    if (!scope.signal.aborted) scope.log.warn({ error }, 'the doctor could not look')
   }
 }
 

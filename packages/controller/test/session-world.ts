@@ -6,7 +6,8 @@ import type { ImageManifest, ProviderDefinition } from '@anteroom/contract'
 import { type Config, configSchema } from '../src/config.ts'
 import { createConnections } from '../src/connections/connections.ts'
 import { createEvents } from '../src/events/events.ts'
-import type { Slot, SlotKind, Slots } from '../src/host/host.ts'
+import { createEvidence } from '../src/evidence/evidence.ts'
+import type { HostMeasurement, Slot, SlotKind, Slots } from '../src/host/host.ts'
 import type { ImageFiles } from '../src/images/images.ts'
 import { createLeases, type Lease } from '../src/leases/leases.ts'
 import { createFakeDriver, FakeHost } from '../src/machines/fake/fake-driver.ts'
@@ -79,6 +80,13 @@ export class SessionWorld {
   /** What new machines start from. */
   image = imageOf('1')
   availableMiB = 100_000
+  measurement: HostMeasurement = {
+    load: [0.5, 0.5, 0.5],
+    cores: 2,
+    availableMemoryMiB: 20_000,
+    totalMemoryMiB: 24_000,
+    freeDiskMiB: 50_000,
+  }
   readonly guests = new Map<string, FakeGuest>()
   /** What new guests answer to `hello`, instead of what they are. */
   greeting: FakeGuest['hello'] | undefined
@@ -114,6 +122,8 @@ export class SessionWorld {
       get pool() {
         return world.pool
       },
+      evidence: createEvidence({ config, clock, log: silentLog }),
+      measureHost: async () => world.measurement,
       live: { close: async () => {}, isPainted: async () => true },
       egress: { attach() {}, isAttached: () => true, detach() {}, records: () => [], close() {} },
       vault: await openVault({ keyFile: join(home, 'vault.key'), store, clock }),

@@ -1,4 +1,4 @@
-/** The only code that touches the kernel's network: slots, addresses, memory. */
+/** The only code that touches the kernel's network: slots, addresses; and what the host has left. */
 import type { Scope } from '@anteroom/base'
 import type { Config } from '../config.ts'
 import { instanceTag } from './instance-tag.ts'
@@ -7,8 +7,11 @@ import type { Slots } from './slot.ts'
 import { openTapSlots } from './tap-slots.ts'
 import { openUserSlots } from './user-slots.ts'
 
+export { requireFreePool } from './host-networks.ts'
 export { instanceTag } from './instance-tag.ts'
+export { type HostMeasurement, measureHost } from './measure-host.ts'
 export { availableMemoryMiB, totalMemoryMiB } from './memory.ts'
+export { missingForTaps } from './missing-for-taps.ts'
 export { type Slot, type SlotKind, type Slots, slotPorts } from './slot.ts'
 export { tapNames } from './tap-names.ts'
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Log } from '@anteroom/base'
-import type { Image, Machine } from '@anteroom/contract'
+import type { DoctorReport, Image, Machine } from '@anteroom/contract'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Access } from '../access/access.ts'
@@ -23,6 +23,7 @@ export interface HttpDeps {
   readonly images: { list(): Promise<Image[]> }
   readonly pool: Pick<Pool, 'status'>
   readonly machines: () => Promise<Machine[]>
+  readonly examine: (how: { readonly fix: boolean }) => Promise<DoctorReport>
   readonly live: Pick<Live, 'issueTicket' | 'redeemTicket' | 'serve' | 'close'>
   readonly events: Pick<Events, 'stream'>
   readonly access: Pick<Access, 'byKey' | 'byCookie' | 'signIn' | 'signOut' | 'enter'>

@@ -15,6 +15,7 @@ import { Origins } from './origins.ts'
 import { sendProblem } from './problem.ts'
 import { RouteTable } from './route-table.ts'
 import { connectionRoutes } from './routes/connections.ts'
+import { doctorRoutes } from './routes/doctor.ts'
 import { hostedPageRoutes } from './routes/hosted-page.ts'
 import { imageRoutes } from './routes/images.ts'
 import { acceptWebSockets, liveRoutes, terminateWebSockets, ticketRoutes } from './routes/live.ts'
@@ -157,6 +158,7 @@ async function registerRoutes(app: HttpApp, context: RouteContext): Promise<void
   providerRoutes(app, context)
   machineRoutes(app, context)
   imageRoutes(app, context)
+  doctorRoutes(app, context)
   operatorRoutes(app, context)
   systemRoutes(app, context)
   await webRoutes(app, context)

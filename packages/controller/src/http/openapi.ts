@@ -2,6 +2,8 @@ import {
   connection,
   createdSession,
   credential,
+  diagnosis,
+  doctorReport,
   image,
   type KeyScope,
   keyScopes,
@@ -26,6 +28,7 @@ const components = {
   Session: session,
   CreatedSession: createdSession,
   SessionEvent: sessionEvent,
+  Diagnosis: diagnosis,
   Ticket: ticket,
   Connection: connection,
   Credential: credential,
@@ -33,6 +36,7 @@ const components = {
   Machine: machine,
   Pool: poolStatus,
   Image: image,
+  DoctorReport: doctorReport,
 }
 for (const [id, schema] of Object.entries(components)) z.globalRegistry.add(schema, { id })
 

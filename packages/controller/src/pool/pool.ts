@@ -14,7 +14,7 @@ import type { Offer, PoolDeps } from './pool-deps.ts'
 import { assign, poolMachines, sessionCounts } from './pool-rows.ts'
 import { createSlotsAhead } from './slots-ahead.ts'
 
-export { fitToMemory } from './memory-plan.ts'
+export { fitToMemory, machineMiB } from './memory-plan.ts'
 export type { Offer, PoolDeps } from './pool-deps.ts'
 
 export interface Pool extends Pick<MachineMaker, 'connect' | 'provide' | 'dispose'> {

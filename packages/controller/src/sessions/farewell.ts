@@ -1,10 +1,13 @@
 import type { Scope } from '@anteroom/base'
+import type { EvidenceKind, Session } from '@anteroom/contract'
+import type { AgentLink } from '../agent/agent.ts'
+import type { EvidenceTexts } from '../evidence/evidence.ts'
 import type { Lease } from '../leases/leases.ts'
-import { saveEvidence } from './evidence.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
 
 const wipeMs = 3_000
+const agentLogMs = 2_000
 
 interface Farewell {
   readonly session: SessionRow
@@ -14,20 +17,56 @@ interface Farewell {
 }
 
 /**
- * The last that is asked of a machine: what its agent knows of a session that did not complete, and to wipe. Whoever cannot answer
- * is not asked, so that nobody waits for it; one that runs and is silent is.
+ * The last that is asked of a machine: what tells later why its session ended as it did, and to wipe. Whoever cannot answer is not
+ * asked, so that nobody waits for it; one that runs and is silent is.
  */
 export async function takeLeave({ session, lease, deps, rows }: Farewell, scope: Scope): Promise<void> {
-  const { driver, egress, config } = deps
   const agent = deps.agentOf(lease)
-  const state = await driver.inspect(lease.id, scope).catch(() => 'unknown' as const)
+  const state = await deps.driver.inspect(lease.id, scope).catch(() => 'unknown' as const)
   scope.throwIfOver()
   const runs = state !== 'absent' && state !== 'paused'
   // Before the claim its agent has said nothing yet and knows nothing of the session, so that there is nothing to wipe.
   const mayBeClaimed = runs && (await rows.hasBegun(session.id, 'claim'))
   const mayTell = mayBeClaimed || (runs && session.outcome === 'failed')
-  const records = egress.records(lease.id)
-  await saveEvidence({ session, lease, driver, agent: mayTell ? agent : null, records, home: config.home }, scope)
+  // Never fails: a teardown must not hang on its own record.
+  await gather(deps, lease.id, mayTell ? agent : null, scope)
+    .then((texts) => deps.evidence.keep(session.id, texts))
+    .catch((error: unknown) => scope.log.warn({ session: session.id, error }, 'evidence could not be kept'))
   // The machine's memory goes with its process; wiping first is for what might still read it until then.
   if (mayBeClaimed) await scope.run({ name: 'wipe', deadlineMs: wipeMs }, (inner) => agent.wipe(inner)).catch(() => {})
+}
+
+/** Of a session whose machine is gone what was kept; of another what its machine tells now. */
+export async function evidenceOf(
+  deps: SessionDeps,
+  session: Pick<Session, 'id'>,
+  scope: Scope,
+): Promise<{ texts: EvidenceTexts; fileOf: (kind: EvidenceKind) => string | null }> {
+  const lease = await deps.leases.ofSession(deps.store.db, session.id)
+  const kept = await deps.evidence.read(session.id)
+  if (!lease || Object.keys(kept).length > 0)
+    return { texts: kept, fileOf: (kind) => deps.evidence.fileOf(session.id, kind) }
+  return { texts: await gather(deps, lease.id, deps.agentOf(lease), scope), fileOf: () => null }
+}
+
+/** Each source is bounded by who gives it. `agent` null: it cannot tell anything. */
+async function gather(
+  { driver, egress, leases, store, measureHost, clock }: SessionDeps,
+  machineId: string,
+  agent: Pick<AgentLink, 'log'> | null,
+  scope: Scope,
+): Promise<EvidenceTexts> {
+  const [{ console, vmm }, log, host, held] = await Promise.all([
+    driver.evidence(machineId),
+    agent === null
+      ? ''
+      : scope.run({ name: 'agent log', deadlineMs: agentLogMs }, (inner) => agent.log(inner)).catch(() => ''),
+    measureHost(),
+    leases.all(store.db),
+  ])
+  return {
+    ...{ console, vmm, agent: log },
+    egress: JSON.stringify(egress.records(machineId), null, 2),
+    host: JSON.stringify({ at: new Date(clock.now()).toISOString(), machines: held.length, ...host }, null, 2),
+  }
 }

@@ -4,7 +4,8 @@ import type { Config } from '../config.ts'
 import type { Connections } from '../connections/connections.ts'
 import type { Egress } from '../egress/egress.ts'
 import type { Events } from '../events/events.ts'
-import type { Slots } from '../host/host.ts'
+import type { Evidence } from '../evidence/evidence.ts'
+import type { HostMeasurement, Slots } from '../host/host.ts'
 import type { Images } from '../images/images.ts'
 import type { Lease, Leases } from '../leases/leases.ts'
 import type { Live, RfbEndpoint } from '../live/live.ts'
@@ -28,10 +29,12 @@ export interface SessionDeps {
   readonly pool: Pool
   readonly snapshots: Pick<Snapshots, 'collect'>
   readonly images: Pick<Images, 'current' | 'get' | 'collect'>
+  readonly evidence: Pick<Evidence, 'keep' | 'read' | 'fileOf' | 'collect'>
+  readonly measureHost: () => Promise<HostMeasurement>
   readonly live: Pick<Live, 'close' | 'isPainted'>
   readonly egress: Egress
   readonly vault: Vault
-  readonly connections: Pick<Connections, 'ensure' | 'get'>
+  readonly connections: Pick<Connections, 'ensure'>
   readonly providers: Pick<Providers, 'get'>
   readonly events: Events
   readonly metrics: Pick<Metrics, 'sessionEnded' | 'stageEnded'>

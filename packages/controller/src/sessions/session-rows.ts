@@ -91,7 +91,8 @@ export function createSessionRows(store: Store, events: Events, clock: Clock): S
       .executeTakeFirst()
     if (!updated) throw new AppError('session_not_ready', { detail: `${row.id} has changed meanwhile` })
     await stageIn(tx, row.id, stage)
-    await events.append(tx, row.id, 'status', { status: to, outcome: updated.outcome })
+    const code = updated.failure === null ? null : failure.parse(JSON.parse(updated.failure)).code
+    await events.append(tx, row.id, 'status', { status: to, outcome: updated.outcome, ...(code !== null && { code }) })
     return updated
   }
 

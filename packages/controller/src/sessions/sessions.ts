@@ -1,12 +1,16 @@
 import { AppError, type Scope } from '@anteroom/base'
-import type { CreatedSession, CreateSession, Outcome, Session, SessionStatus } from '@anteroom/contract'
+import type { CreatedSession, CreateSession, Diagnosis, Outcome, Session, SessionStatus } from '@anteroom/contract'
 import type { RfbEndpoint } from '../live/live.ts'
 import { type CreateOptions, insertSession } from './create-session.ts'
+import { diagnose } from './diagnosis.ts'
+import { evidenceOf } from './farewell.ts'
 import { listSessions } from './list-sessions.ts'
+import { similarTo, usualDurations } from './peers.ts'
 import { createReconciler } from './reconciler.ts'
 import type { SessionDeps } from './session-deps.ts'
 import { createSessionRows } from './session-rows.ts'
 import { isLive, isOpen } from './state.ts'
+import { sweepHost } from './sweep.ts'
 
 export type { SessionDeps } from './session-deps.ts'
 
@@ -24,6 +28,8 @@ export interface Sessions {
   create(request: CreateSession, options: CreateOptions): Promise<CreatedSession>
   /** @throws AppError not_found */
   get(id: string): Promise<Session>
+  /** What happened and what to do, for the operator; of a session that runs, how far it is. @throws AppError not_found */
+  diagnosis(id: string, scope: Scope): Promise<Diagnosis>
   list(filter: SessionFilter): Promise<{ items: Session[]; next_cursor: string | null }>
   /** Idempotent; no effect on a session that is ending or has ended. */
   requestEnd(id: string, outcome: Extract<Outcome, 'cancelled' | 'expired'>): Promise<Session>
@@ -31,6 +37,8 @@ export interface Sessions {
   requestCapture(id: string): Promise<Session>
   /** Where the live view connects. @throws AppError session_not_ready, session_over */
   rfbEndpoint(id: string): Promise<RfbEndpoint>
+  /** Removes what nobody holds from the host, now and not within a minute. */
+  sweep(scope: Scope): Promise<void>
   /** Moves every session along until `scope` is over; resolves when nothing is in the middle of a step. */
   run(scope: Scope): Promise<void>
 }
@@ -49,6 +57,17 @@ export function createSessions(deps: SessionDeps): Sessions {
     },
 
     get: async (id) => await rows.resource(store.db, await rows.load(store.db, id)),
+
+    async diagnosis(id, scope) {
+      const session = await sessions.get(id)
+      return diagnose({
+        ...{ session, ...(await evidenceOf(deps, session, scope)) },
+        usualMs: await usualDurations(store.db, session.machine_origin),
+        similar: await similarTo(store.db, { id, code: session.failure?.code ?? null }, deps.clock.now()),
+        memoryMiB: deps.config.vmm.memory_mib,
+        nowMs: deps.clock.now(),
+      })
+    },
 
     list: (filter) => listSessions(store.db, rows, filter),
 
@@ -87,6 +106,8 @@ export function createSessions(deps: SessionDeps): Sessions {
       if (!lease) throw new AppError('session_not_ready', { detail: `the session is ${row.status}; it must be ready` })
       return deps.rfbOf(lease)
     },
+
+    sweep: (scope) => sweepHost(deps, scope),
 
     run: (scope) => reconciler.run(scope),
   }

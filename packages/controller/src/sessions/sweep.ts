@@ -3,7 +3,7 @@ import type { SessionDeps } from './session-deps.ts'
 
 type SweepDeps = Pick<
   SessionDeps,
-  'driver' | 'slots' | 'leases' | 'pool' | 'images' | 'snapshots' | 'store' | 'log' | 'clock'
+  'driver' | 'slots' | 'leases' | 'pool' | 'images' | 'snapshots' | 'evidence' | 'store' | 'log' | 'clock'
 >
 
 const everyMs = 60_000
@@ -36,11 +36,11 @@ export function createSweep(deps: SweepDeps, scope: Scope): { ifDue(): Promise<v
 }
 
 /**
- * What this controller left on the host and no lease names: machines first, then the slots below them, then images and snapshots
- * that nobody uses. Leases are read after the host, so that what was made meanwhile has its lease already (a lease is always
+ * What this controller left on the host and no lease names: machines first, then the slots below them, then images, snapshots
+ * and evidence that nobody uses. Leases are read after the host, so that what was made meanwhile has its lease already (a lease is always
  * written before its machine). Slots that are made ahead have none; the pool knows them.
  */
-async function sweepHost(deps: SweepDeps, scope: Scope): Promise<void> {
+export async function sweepHost(deps: SweepDeps, scope: Scope): Promise<void> {
   const [machines, slots] = await Promise.all([deps.driver.list(scope), deps.slots.list(scope)])
   const leases = await deps.leases.all(deps.store.db)
   const leasedMachines = new Set(leases.map((lease) => lease.id))
@@ -57,5 +57,6 @@ async function sweepHost(deps: SweepDeps, scope: Scope): Promise<void> {
       await deps.slots.remove(deps.slots.at(index), scope)
     })
   await deps.images.collect(new Set(leases.map((lease) => lease.image_id)))
+  await deps.evidence.collect()
   await deps.snapshots.collect(new Set(leases.flatMap((lease) => lease.snapshot_id ?? [])))
 }

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, open, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Scope, silentLog } from '@anteroom/base'
-import type { SnapshotManifest } from '@anteroom/contract'
 import { type MachineShape, snapshotIdOf, snapshotKeyOf } from '@anteroom/snapshot'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { publishSnapshot, writeMonitor } from '../../test/publish-snapshot.ts'
 import { configSchema } from '../config.ts'
 import type { ImageFiles } from '../images/images.ts'
 import { openSnapshots } from './snapshots.ts'
@@ -23,32 +22,14 @@ let binary: string
 
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'anteroom-snapshots-'))
-  // What the key needs of a monitor is its version, which it says itself.
-  binary = join(home, 'qemu')
-  await writeFile(binary, '#!/bin/sh\necho QEMU emulator version 7.2.22\n', { mode: 0o755 })
+  binary = await writeMonitor(home)
 })
 afterEach(() => rm(home, { recursive: true }))
 
 const shape = (): MachineShape => ({ binary, accelerator: 'tcg', memoryMiB: 1536, vcpus: 2 })
 
-async function publish(overrides: Partial<MachineShape> = {}): Promise<string> {
-  const key = await snapshotKeyOf(image.id, { ...shape(), ...overrides }, scope)
-  const id = snapshotIdOf(key)
-  const directory = join(home, 'snapshots', id)
-  await mkdir(directory, { recursive: true })
-  const file = async (name: string, content: string) => {
-    await writeFile(join(directory, name), content)
-    return { name, bytes: content.length, sha256: createHash('sha256').update(content).digest('hex') }
-  }
-  const manifest: SnapshotManifest = {
-    ...{ format: 1, id, key, memory: await file('memory', 'm'.repeat(9000)), state: await file('state', 'state') },
-    built_at: '2026-01-01T00:00:00.000Z',
-    boot: { hello_ms: 1, painted_ms: 1, settled_ms: 1 },
-    restore_test: { loaded_ms: 1, painted_ms: 1, different_pixels: 0, pixels: 1 },
-  }
-  await writeFile(join(directory, 'manifest.json'), JSON.stringify(manifest))
-  return id
-}
+const publish = (overrides: Partial<MachineShape> = {}): Promise<string> =>
+  publishSnapshot(home, image.id, { ...shape(), ...overrides }, scope)
 
 const newSnapshots = (vmm: object = {}) =>
   openSnapshots({

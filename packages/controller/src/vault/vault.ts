@@ -7,6 +7,8 @@ import { makeKeyFile, type RootKey, readKeyFile } from './key-file.ts'
 import { invalid, openSealedCredential } from './sealed-credential.ts'
 import { publicHalf, type SealingKeyPair, SealingKeys } from './sealing-keys.ts'
 
+export { backUpKey, type KeyBackup, readKeyBackup } from './key-backup.ts'
+
 /** The only module that sees a credential's plaintext. */
 export interface Vault {
   /** The session's public sealing key; made on first use, the same one afterwards. @throws AppError vault_unavailable */
@@ -14,10 +16,10 @@ export interface Vault {
   /**
    * Opens what the guest sealed, checks that it is this session's, and stores it encrypted as the next version of the
    * connection. Idempotent by session. Destroys the session's sealing key.
-   * @throws AppError capture_invalid, vault_unavailable
+   * @throws AppError capture_invalid, vault_unavailable; session_over when the key was discarded meanwhile
    */
   store(session: SealingSession, sealed: string, summary: CaptureSummary): Promise<void>
-  /** Forgets the sealing key of a session that ended without a credential. */
+  /** Forgets the sealing key of a session that ends without a credential; from then on none can be stored for it. */
   discardSealingKey(tx: Tx, sessionId: string): Promise<void>
   /** @throws AppError not_found, connection_needs_auth, vault_unavailable */
   read(connectionId: string): Promise<Credential>
@@ -96,8 +98,10 @@ class KeyFileVault implements Vault {
     if (payload.value.kind !== summary.kind) throw invalid(`its kind is not ${summary.kind}, as its summary says`)
     await guarded(`The credential of ${session.connectionId} could not be written`, () =>
       this.#store.transaction(async (tx) => {
-        await this.#entries.append(tx, session, payload, summary)
-        await this.#sealingKeys.discard(tx, session.id)
+        // Whoever ends a session takes its key away: what was not stored by then never will be.
+        if (await this.#sealingKeys.discard(tx, session.id)) await this.#entries.append(tx, session, payload, summary)
+        else if (!(await this.#entries.has(session.id, tx)))
+          throw new AppError('session_over', { detail: 'it ended before its credential was stored' })
       }),
     )
   }

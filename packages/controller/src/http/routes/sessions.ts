@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
-import { createdSession, createSession, session, sessionStatus } from '@anteroom/contract'
+import { Scope } from '@anteroom/base'
+import { createdSession, createSession, diagnosis, session, sessionStatus } from '@anteroom/contract'
 import { z } from 'zod'
 import { principalName } from '../authorisation.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
@@ -9,6 +10,9 @@ import { idempotencyHeaders, idempotencyKeyOf, noBody, page, pageOf, sessionPara
 
 const tags = ['sessions']
 
+/** A machine that runs is asked for its log. */
+const diagnosisMs = 10_000
+
 const listQuery = z.strictObject({
   status: sessionStatus.exactOptional(),
   provider: z.string().min(1).max(64).exactOptional(),
@@ -17,7 +21,9 @@ const listQuery = z.strictObject({
 })
 
 export function sessionRoutes(app: HttpApp, context: RouteContext): void {
-  const { sessions } = context
+  const { sessions, clock, log, stopping } = context
+  const diagnoses = Scope.root('diagnoses', log, clock)
+  stopping.addEventListener('abort', () => diagnoses.cancel(), { once: true })
   app.post(
     '/v1/sessions',
     {
@@ -58,6 +64,20 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
       schema: { tags, summary: 'One session', params: sessionParams, response: { 200: session } },
     },
     async (request) => sessionFor(request.principal, await sessions.get(request.params.id)),
+  )
+  app.get(
+    '/v1/sessions/:id/diagnosis',
+    {
+      config: { access: { scope: 'operator' } },
+      schema: {
+        tags,
+        summary: 'What happened, why it ended, what says so, what to do',
+        params: sessionParams,
+        response: { 200: diagnosis },
+      },
+    },
+    ({ params: { id } }) =>
+      diagnoses.run({ name: id, deadlineMs: diagnosisMs }, (inner) => sessions.diagnosis(id, inner)),
   )
   sessionActions(app, context)
   sessionEvents(app, context)

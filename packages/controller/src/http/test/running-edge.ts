@@ -10,6 +10,7 @@ import { secretHash } from '../../access/secret-hash.ts'
 import { configSchema } from '../../config.ts'
 import { createConnections } from '../../connections/connections.ts'
 import { createEvents } from '../../events/events.ts'
+import { createEvidence } from '../../evidence/evidence.ts'
 import { createLeases } from '../../leases/leases.ts'
 import { createLive, type RfbEndpoint } from '../../live/live.ts'
 import { openProviders } from '../../providers/providers.ts'
@@ -93,6 +94,8 @@ export async function startEdge({
     metrics: absent('metrics'),
     leases: createLeases({ store, slots: absent('slots') }),
     pool: absent('pool'),
+    evidence: createEvidence({ config, clock, log }),
+    measureHost: async () => absent('host'),
     snapshots: absent('snapshots'),
     images: { current: async () => absent('image'), get: () => absent('image'), collect: () => absent('image') },
     publicUrl: () => url,
@@ -103,6 +106,7 @@ export async function startEdge({
     ...{ sessions, connections, vault, providers, live, events, access, log, clock, config, webRoot },
     images: { list: async () => [] },
     machines: async () => [],
+    examine: async () => ({ at: new Date(clock.now()).toISOString(), verdict: 'ok', checks: [] }),
     pool: { status: async () => samplePool },
     ready: async () => [],
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', body: 'anteroom_up 1\n' }),

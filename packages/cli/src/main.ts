@@ -1,0 +1,57 @@
+/** `npm run anteroom -- <command>`: what an operator asks at a terminal. One file a command. */
+import { parseArgs } from 'node:util'
+import { AppError } from '@anteroom/base'
+import { errorDefinitions } from '@anteroom/contract'
+import { type Command, UsageError } from './command.ts'
+import { backupKey } from './commands/backup-key.ts'
+import { doctor } from './commands/doctor.ts'
+import { explain } from './commands/explain.ts'
+
+const commands: readonly Command[] = [doctor, explain, backupKey]
+
+function usage(): string {
+  const width = Math.max(...commands.map(({ synopsis }) => synopsis.length))
+  const lines = commands.map(({ synopsis, does }) => `  ${synopsis.padEnd(width)}  ${does}`)
+  return ['Usage: npm run anteroom -- <command> [--home DIR] [--json]', '', ...lines].join('\n')
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args
+  const command = commands.find((candidate) => candidate.name === name)
+  if (!command)
+    throw new UsageError(name?.startsWith('-') === false ? `There is no command ${name}.` : 'Say which command.')
+  const { home, json, flags, words } = read(command, rest)
+  const { text, exitCode } = await command.run(words, { home, json, flags })
+  process.stdout.write(`${text}\n`)
+  return exitCode
+}
+
+function read({ flags }: Command, args: readonly string[]) {
+  const own = Object.fromEntries(flags.map((flag) => [flag, { type: 'boolean' as const }]))
+  const options = { ...own, home: { type: 'string' as const }, json: { type: 'boolean' as const } }
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true })
+    const given = values as Record<string, unknown>
+    return {
+      home: typeof given.home === 'string' ? given.home : '.anteroom',
+      json: given.json === true,
+      flags: new Set(flags.filter((flag) => given[flag] === true)),
+      words: positionals,
+    }
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\n\n${usage()}\n`)
+    process.exitCode = 2
+  } else {
+    const { code, message } = AppError.from(error)
+    process.stderr.write(`${message} (${code})\n${errorDefinitions[code].hint}\n`)
+    process.exitCode = 1
+  }
+}

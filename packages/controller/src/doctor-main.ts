@@ -1,0 +1,31 @@
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { AppError, acquireLock, Scope } from '@anteroom/base'
+import { examine } from './doctor/doctor.ts'
+import { loadConfig } from './load-config.ts'
+import { createLog } from './observe/observe.ts'
+import { openPatient } from './open-patient.ts'
+
+/** Examines a state directory on which no controller runs; prints the report as JSON. A controller that runs does it itself. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { home: { type: 'string' }, fix: { type: 'boolean', default: false } } })
+  const home = resolve(values.home ?? process.env.ANTEROOM_HOME ?? '.anteroom')
+  const scope = Scope.root('doctor', createLog({ level: 'error', pretty: false, destination: process.stderr }))
+  await mkdir(join(home, 'run'), { recursive: true, mode: 0o700 })
+  const lock = acquireLock(join(home, 'run/lock'))
+  if (!('release' in lock))
+    throw new AppError('controller_locked', { detail: `pid ${lock.heldBy ?? 'unknown'} uses ${home}` })
+  try {
+    await using patient = await openPatient(loadConfig(home, process.env), scope)
+    process.stdout.write(`${JSON.stringify(await examine(patient, scope, { fix: values.fix }))}\n`)
+  } finally {
+    lock.release()
+  }
+}
+
+main().catch((error: unknown) => {
+  const { code, message } = AppError.from(error)
+  process.stderr.write(`anteroom: ${message} (${code})\n`)
+  process.exitCode = 1
+})

@@ -1,0 +1,347 @@
+import { once } from 'node:events'
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AppError, newId, Scope, silentLog, systemClock } from '@anteroom/base'
+import { type DoctorCheck, type DoctorCheckName, doctorChecks, doctorReport } from '@anteroom/contract'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { publishSnapshot, writeMonitor } from '../../test/publish-snapshot.ts'
+import { FakeSlots, imageOf } from '../../test/session-world.ts'
+import { type Config, configSchema } from '../config.ts'
+import { createFakeDriver, FakeHost } from '../machines/fake/fake-driver.ts'
+import { openStore, type Store } from '../store/store.ts'
+import { backUpKey, openVault } from '../vault/vault.ts'
+import { examine, type Patient } from './doctor.ts'
+
+const scope = Scope.root('test', silentLog)
+const image = { ...imageOf('1'), manifest: { built_at: new Date().toISOString() } } as never as Awaited<
+  ReturnType<Patient['images']['current']>
+>
+
+let home: string
+let store: Store
+let host: FakeHost
+let slots: FakeSlots
+let config: Config
+/** One that is well, of real parts but for the host's. */
+let patient: Patient
+
+const missing = new AppError('image_missing', { detail: 'images has no current image' })
+const measurement = {
+  load: [0.1, 0.1, 0.1] as [number, number, number],
+  ...{ cores: 2, availableMemoryMiB: 20_000, totalMemoryMiB: 24_000, freeDiskMiB: 50_000 },
+}
+const configured = (over: object = {}): Config => ({
+  ...configSchema.parse({
+    network: { kind: 'user' },
+    vmm: { binary: join(home, 'qemu') },
+    listen: { port: 0 },
+    ...over,
+  }),
+  home,
+})
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'anteroom-doctor-'))
+  await writeMonitor(home)
+  config = configured()
+  store = await openStore(join(home, 'anteroom.sqlite'))
+  host = new FakeHost()
+  slots = new FakeSlots('user')
+  const keyFile = join(home, 'vault.key')
+  const vault = await openVault({ keyFile, store, clock: systemClock })
+  await backUpKey(keyFile, join(home, 'copy.key'), Date.now())
+  const shape = {
+    binary: config.vmm.binary,
+    accelerator: 'kvm' as const,
+    memoryMiB: config.vmm.memory_mib,
+    vcpus: config.vmm.vcpus,
+  }
+  await publishSnapshot(home, image.id, shape, scope)
+  patient = {
+    ...{ config, clock: systemClock, store, vault, slots },
+    driver: {
+      ...createFakeDriver(host),
+      capabilities: async () => ({ version: 'fake', accelerator: 'kvm', accelerationNote: null }),
+    },
+    images: { current: async () => image } as unknown as Patient['images'],
+    measureHost: async () => measurement,
+    slotsAhead: new Set(),
+    sweep: async (sweeping) => {
+      for (const id of await createFakeDriver(host).list(sweeping)) await createFakeDriver(host).destroy(id, sweeping)
+      slots.made.clear()
+    },
+    url: null,
+  }
+})
+afterEach(async () => {
+  await store.close()
+  await rm(home, { recursive: true })
+})
+
+async function check(name: DoctorCheckName, changed: Partial<Patient> = {}, fix = false): Promise<DoctorCheck> {
+  const report = doctorReport.parse(await examine({ ...patient, ...changed }, scope, { fix }))
+  const found = report.checks.find((one) => one.name === name)
+  if (!found) throw new Error(`nobody looks at ${name}`)
+  return found
+}
+
+test('a healthy host: every check of the list, all well', async () => {
+  const report = doctorReport.parse(await examine(patient, scope))
+  expect(report.checks.map(({ name }) => name)).toEqual([...doctorChecks])
+  expect(report.checks.filter(({ verdict }) => verdict !== 'ok')).toEqual([])
+  expect(report.verdict).toBe('ok')
+})
+
+type Break = () => Partial<Patient> | Promise<Partial<Patient>>
+
+/** Each check is seen to notice what it is for. */
+const breaks: readonly [DoctorCheckName, string, Break, DoctorCheck['verdict'], RegExp][] = [
+  [
+    'vmm',
+    'is not installed',
+    () => ({ config: configured({ vmm: { binary: join(home, 'none') } }) }),
+    'failed',
+    /none/,
+  ],
+  [
+    'vmm',
+    'is another program',
+    async () => {
+      await writeFile(join(home, 'other'), '#!/bin/sh\necho hello\n', { mode: 0o755 })
+      return { config: configured({ vmm: { binary: join(home, 'other') } }) }
+    },
+    'failed',
+    /answered "hello"/,
+  ],
+  [
+    'acceleration',
+    'is emulation',
+    () => ({ driver: { ...createFakeDriver(host) } }),
+    'warning',
+    /emulated: nothing runs/,
+  ],
+  ['acceleration', 'cannot be measured', () => ({ driver: new AppError('kvm_required') }), 'failed', /KVM/],
+  [
+    'image',
+    'is missing',
+    () => ({ images: { current: () => Promise.reject(missing) } as unknown as Patient['images'] }),
+    'failed',
+    /no current image/,
+  ],
+  [
+    'image',
+    'is old',
+    () => {
+      const old = {
+        ...image,
+        manifest: { ...image.manifest, built_at: new Date(Date.now() - 40 * 86_400_000).toISOString() },
+      }
+      return { images: { current: async () => old } as unknown as Patient['images'] }
+    },
+    'warning',
+    /40 days old/,
+  ],
+  [
+    'snapshot',
+    'is off',
+    () => ({ config: configured({ vmm: { snapshots: 'off' } }) }),
+    'warning',
+    /every machine boots/,
+  ],
+  [
+    'snapshot',
+    'is of another configuration',
+    () => ({ config: configured({ vmm: { binary: join(home, 'qemu'), memory_mib: 2048 } }) }),
+    'warning',
+    /there is none for img_/,
+  ],
+  [
+    'snapshot',
+    'is truncated',
+    async () => {
+      const key = {
+        binary: config.vmm.binary,
+        accelerator: 'kvm' as const,
+        memoryMiB: config.vmm.memory_mib,
+        vcpus: config.vmm.vcpus,
+      }
+      const id = await publishSnapshot(home, image.id, key, scope)
+      await truncate(join(home, 'snapshots', id, 'memory'), 100)
+      return {}
+    },
+    'failed',
+    /cannot be used: .*memory/,
+  ],
+  [
+    'network',
+    'cannot be made',
+    () => ({ slots: new AppError('network_setup_failed', { detail: 'no tun' }) }),
+    'failed',
+    /no tun/,
+  ],
+  [
+    'network',
+    'is shared though it need not be',
+    () => ({ config: configured({ network: { kind: 'auto' } }) }),
+    'warning',
+    /share the host/,
+  ],
+  [
+    'addresses',
+    'are too few',
+    () => ({ slots: new FakeSlots('user', 2) }),
+    'warning',
+    /2 of 2 addresses .* may want 8/,
+  ],
+  [
+    'memory',
+    'is short',
+    () => ({ measureHost: async () => ({ ...measurement, availableMemoryMiB: 2_000 }) }),
+    'warning',
+    /1 more fit/,
+  ],
+  [
+    'memory',
+    'is gone',
+    () => ({ measureHost: async () => ({ ...measurement, availableMemoryMiB: 100 }) }),
+    'failed',
+    /0 more fit/,
+  ],
+  [
+    'load',
+    'is high',
+    () => ({ measureHost: async () => ({ ...measurement, load: [9, 9, 9] as [number, number, number] }) }),
+    'warning',
+    /load 9.0/,
+  ],
+  [
+    'disk',
+    'is nearly full',
+    () => ({ measureHost: async () => ({ ...measurement, freeDiskMiB: 1000 }) }),
+    'warning',
+    /1000 MiB/,
+  ],
+  ['disk', 'is full', () => ({ measureHost: async () => ({ ...measurement, freeDiskMiB: 10 }) }), 'failed', /10 MiB/],
+  [
+    'clock',
+    'runs behind',
+    () => ({ clock: { ...systemClock, now: () => Date.parse('2020-01-01') } }),
+    'failed',
+    /2020-01-01.*but something was written/,
+  ],
+  [
+    'store',
+    'does not open',
+    () => ({ store: new AppError('store_unavailable', { detail: 'disk I/O error' }) }),
+    'failed',
+    /disk I\/O error/,
+  ],
+  [
+    'vault_key',
+    'is another database’s',
+    () => ({ vault: new AppError('vault_unavailable', { detail: 'another key' }) }),
+    'failed',
+    /another key/,
+  ],
+  [
+    'vault_key',
+    'has no copy',
+    async () => {
+      await rm(join(home, 'vault.key.backup.json'))
+      return {}
+    },
+    'warning',
+    /nobody has copied it/,
+  ],
+  [
+    'port',
+    'is taken',
+    async () => {
+      const server = createServer().listen(0, '127.0.0.1').unref()
+      await once(server, 'listening')
+      return { config: configured({ listen: { port: (server.address() as { port: number }).port } }) }
+    },
+    'failed',
+    /another program listens there/,
+  ],
+  [
+    'certificate',
+    'is not there, and somebody else can listen',
+    () => ({ config: configured({ listen: { host: '0.0.0.0' } }) }),
+    'warning',
+    /without TLS/,
+  ],
+  [
+    'certificate',
+    'does not answer',
+    () => ({ config: configured({ public_url: 'https://127.0.0.1:1' }) }),
+    'failed',
+    /ECONNREFUSED/,
+  ],
+  [
+    'evidence',
+    'cannot be written',
+    async () => {
+      await writeFile(join(home, 'evidence'), 'a file in the place of the directory')
+      return {}
+    },
+    'failed',
+    /cannot be written/,
+  ],
+  [
+    'leftovers',
+    'are there',
+    async () => {
+      slots.made.add(3)
+      return {}
+    },
+    'warning',
+    /nobody holds network slot 3/,
+  ],
+]
+
+describe.each(breaks)('%s', (name, what, breakIt, verdict, words) => {
+  test(`${what}: ${verdict}, and what to do`, async () => {
+    const result = await check(name, await breakIt())
+    expect(result).toMatchObject({ verdict, found: expect.stringMatching(words) })
+    expect(result.remedy).toMatch(/.{10}/)
+  })
+})
+
+test('each check is broken by a test', () => {
+  expect(new Set(breaks.map(([name]) => name))).toEqual(new Set(doctorChecks))
+})
+
+test('what is left of machines is removed when that is asked for, and not before', async () => {
+  const id = newId('machine')
+  await createFakeDriver(host).create({ id, wanted: 'running' } as never, scope)
+  slots.made.add(5)
+  expect((await check('leftovers')).found).toContain(id)
+  expect(host.machines.has(id)).toBe(true)
+  const fixed = await check('leftovers', {}, true)
+  expect(fixed).toMatchObject({ verdict: 'ok', fixed: expect.stringContaining(id) })
+  expect([...host.machines.keys(), ...slots.made]).toEqual([])
+})
+
+test('what a lease or the pool holds is not left over', async () => {
+  slots.made.add(2)
+  expect((await check('leftovers', { slotsAhead: new Set([2]) })).verdict).toBe('ok')
+})
+
+test('where nothing opens, every check still answers', async () => {
+  const broken = new AppError('store_unavailable', { detail: 'gone' })
+  const report = await examine({ ...patient, store: broken, vault: broken, slots: broken, driver: broken }, scope)
+  expect(report.checks.map(({ name }) => name)).toEqual([...doctorChecks])
+  expect(report.verdict).toBe('failed')
+  for (const { verdict, remedy } of report.checks)
+    expect([verdict === 'ok', remedy === null]).toEqual([verdict === 'ok', verdict === 'ok'])
+})
+
+test('a check that hangs does not keep the others back', async () => {
+  const hangs = { current: () => new Promise<never>(() => {}) } as unknown as Patient['images']
+  const report = await examine({ ...patient, images: hangs }, scope)
+  expect(report.checks.find(({ name }) => name === 'image')).toMatchObject({ verdict: 'failed' })
+  expect(report.checks.find(({ name }) => name === 'disk')).toMatchObject({ verdict: 'ok' })
+})

@@ -1,0 +1,115 @@
+/** What is kept of machines after they went: apart from them, bounded in size, for as long as the configuration says. */
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock, Log } from '@anteroom/base'
+import { type EvidenceKind, evidenceKinds } from '@anteroom/contract'
+import type { Config } from '../config.ts'
+import { endOfText } from './end-of-text.ts'
+
+export { type HostRecord, hostOf, relevantLines } from './relevant-lines.ts'
+
+/** Text of each kind; what is missing was not there, or nobody could tell. */
+export type EvidenceTexts = Partial<Record<EvidenceKind, string>>
+
+export interface Evidence {
+  /** Whole or not at all, and never again for the same session. */
+  keep(sessionId: string, texts: EvidenceTexts): Promise<void>
+  /** Empty where nothing was kept, or what was is too old. */
+  read(sessionId: string): Promise<EvidenceTexts>
+  /** Where a text is, or would be. */
+  fileOf(sessionId: string, kind: EvidenceKind): string
+  /** Removes what is too old, and the oldest while there is too much. Gives the sessions whose evidence went. */
+  collect(): Promise<string[]>
+}
+
+export interface EvidenceDeps {
+  readonly config: Pick<Config, 'home' | 'evidence'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const fileNames = {
+  console: 'console.log',
+  vmm: 'vmm.log',
+  agent: 'agent.log',
+  egress: 'egress.json',
+  host: 'host.json',
+} as const satisfies Record<EvidenceKind, string>
+
+/** Whatever a machine prints, this much of the end of it is kept. */
+const mostBytes: Record<EvidenceKind, number> = {
+  console: 64 * 1024,
+  vmm: 16 * 1024,
+  agent: 64 * 1024,
+  egress: 128 * 1024,
+  host: 4 * 1024,
+}
+
+const MiB = 1024 * 1024
+const dayMs = 86_400_000
+const sessionDirectory = /^ses_[a-z2-7]{24}$/
+
+export function createEvidence({ config, clock, log }: EvidenceDeps): Evidence {
+  const root = join(config.home, 'evidence')
+  const limits = config.evidence
+
+  async function entries(): Promise<{ name: string; keptAt: number; bytes: number }[]> {
+    const names = await readdir(root).catch(() => [])
+    return await Promise.all(
+      names.map(async (name) => {
+        const directory = join(root, name)
+        const sizes = (await readdir(directory).catch(() => [])).map((file) => stat(join(directory, file)))
+        const [{ mtimeMs }, ...files] = await Promise.all([stat(directory), ...sizes])
+        return { name, keptAt: mtimeMs, bytes: files.reduce((sum, { size }) => sum + size, 0) }
+      }),
+    )
+  }
+
+  return {
+    async keep(sessionId, texts) {
+      const unfinished = join(root, `.${sessionId}`)
+      await rm(unfinished, { recursive: true, force: true })
+      await mkdir(unfinished, { recursive: true, mode: 0o700 })
+      for (const kind of evidenceKinds) {
+        const text = texts[kind] ?? ''
+        if (text === '') continue
+        await writeFile(join(unfinished, fileNames[kind]), endOfText(text, mostBytes[kind]), { mode: 0o600 })
+      }
+      const directory = join(root, sessionId)
+      // A teardown that is run again after a crash asks a machine that knows less than it did.
+      if (await isThere(directory)) return await rm(unfinished, { recursive: true })
+      await rename(unfinished, directory)
+    },
+
+    async read(sessionId) {
+      const found = evidenceKinds.map(async (kind) => {
+        const text = await readFile(join(root, sessionId, fileNames[kind]), 'utf8').catch(() => undefined)
+        return text === undefined ? [] : [[kind, text] as const]
+      })
+      return Object.fromEntries((await Promise.all(found)).flat())
+    },
+
+    fileOf: (sessionId, kind) => join(root, sessionId, fileNames[kind]),
+
+    async collect() {
+      const newestFirst = (await entries()).toSorted((a, b) => b.keptAt - a.keptAt)
+      const removed: string[] = []
+      let total = 0
+      for (const { name, keptAt, bytes } of newestFirst) {
+        total += bytes
+        const isDue = clock.now() - keptAt > limits.max_age_days * dayMs || total > limits.max_total_mib * MiB
+        if (!isDue) continue
+        await rm(join(root, name), { recursive: true, force: true })
+        if (sessionDirectory.test(name)) removed.push(name)
+      }
+      if (removed.length > 0) log.info({ sessions: removed.length }, 'evidence of old sessions was removed')
+      return removed
+    },
+  }
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )

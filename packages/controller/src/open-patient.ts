@@ -1,0 +1,48 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError, type Scope, systemClock } from '@anteroom/base'
+import type { Config } from './config.ts'
+import { opened, type Patient } from './doctor/doctor.ts'
+import { measureHost, openSlots } from './host/host.ts'
+import { openImages } from './images/images.ts'
+import { openMachines } from './machines/machines.ts'
+import { openStore } from './store/store.ts'
+import { openVault } from './vault/vault.ts'
+
+/**
+ * The parts of a controller that does not run, as far as they can be opened. Only with the state directory's lock: it writes to the
+ * database, and sweeps.
+ */
+export async function openPatient(config: Config, scope: Scope): Promise<Patient & AsyncDisposable> {
+  await mkdir(config.home, { recursive: true, mode: 0o700 })
+  const clock = systemClock
+  const images = openImages(config.home)
+  const store = await opened(() => openStore(join(config.home, 'anteroom.sqlite')))
+  const vault =
+    store instanceof AppError
+      ? store
+      : await opened(() => openVault({ keyFile: join(config.home, 'vault.key'), store, clock }))
+  const slots = await opened(() => openSlots(config, scope))
+  const driver =
+    slots instanceof AppError
+      ? slots
+      : await opened(async () => (await openMachines({ config, images, slots }, scope)).driver)
+  return {
+    ...{ config, clock, images, store, vault, slots, driver },
+    measureHost: () => measureHost(config.home),
+    // The next controller makes its own, and these are in nobody's use.
+    slotsAhead: new Set(),
+    url: null,
+    async sweep(sweeping) {
+      if (store instanceof AppError || slots instanceof AppError || driver instanceof AppError) return
+      const leases = await store.db.selectFrom('machines').select(['id', 'slot_index']).execute()
+      for (const id of await driver.list(sweeping))
+        if (!leases.some((lease) => lease.id === id)) await driver.destroy(id, sweeping)
+      for (const index of await slots.list(sweeping))
+        if (!leases.some((lease) => lease.slot_index === index)) await slots.remove(slots.at(index), sweeping)
+    },
+    async [Symbol.asyncDispose]() {
+      if (!(store instanceof AppError)) await store.close()
+    },
+  }
+}
