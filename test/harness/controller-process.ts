@@ -40,6 +40,8 @@ export interface ControllerProcess {
   readonly api: Api
   /** As Ctrl-C does it. Gives the exit code. */
   stop(): Promise<number | null>
+  /** Ends it as systemd does, and starts the next one on the same state directory: only that one is to be used from then on. */
+  restart(): Promise<ControllerProcess>
   /** Kills it, and starts the next one on the same state directory: only that one is to be used from then on. */
   crash(): Promise<ControllerProcess>
   /** Stops it, ends what it left and removes its state directory. */
@@ -91,7 +93,12 @@ async function launch(entry: Setting['entry'], home: string, logFile: string): P
       await rm(join(home, 'run/controller.json'))
       return await launch(entry, home, logFile)
     }
-    return { home, url, pid, api: new Api(url, key), stop, crash, remove }
+    const restart = async (): Promise<ControllerProcess> => {
+      process.kill(pid, 'SIGTERM')
+      await exitOf(child)
+      return await launch(entry, home, logFile)
+    }
+    return { home, url, pid, api: new Api(url, key), stop, restart, crash, remove }
   } catch (error) {
     child.kill('SIGKILL')
     throw error
