@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { acquireLock, runCommand, type Scope } from '@anteroom/base'
-import { imageContentText, imageManifest, snapshotId, snapshotManifest } from '@anteroom/contract'
+import { type ImageManifest, imageContentText, imageManifest, snapshotId, snapshotManifest } from '@anteroom/contract'
 import { snapshotIdOf } from '@anteroom/snapshot'
 import { builtImages } from './controller-process.ts'
 
@@ -78,6 +78,29 @@ export class GoldenCopy {
     }
   }
 
+  /** The current image has this file changed; gives what undoes it. */
+  async changeImageFile(name: 'kernel' | 'initrd', change: (content: Buffer) => Buffer): Promise<() => Promise<void>> {
+    const current = join(this.images, await readlink(join(this.images, 'current')))
+    const built = await realpath(current)
+    await rm(current)
+    await mkdir(current)
+    for (const file of [...imageFiles, 'manifest.json']) await symlink(join(built, file), join(current, file))
+    await rm(join(current, name))
+    await writeFile(join(current, name), change(await readFile(join(built, name))))
+    return async () => {
+      await rm(current, { recursive: true })
+      await symlink(built, current)
+    }
+  }
+
+  /** There is no current image; gives what undoes it. */
+  async hideImage(): Promise<() => Promise<void>> {
+    const link = join(this.images, 'current')
+    const current = await readlink(link)
+    await rm(link)
+    return async () => await symlink(current, link)
+  }
+
   /** As while another process builds: until the scope is over nobody else does. */
   holdBuilds(scope: Scope): void {
     const lock = acquireLock(join(this.#snapshots, '.lock'))
@@ -89,10 +112,10 @@ export class GoldenCopy {
    * Publishes an image that differs from the current one by a word on the kernel's command line, with a snapshot, and makes it
    * current. The saved machine is the same: that word is read when a machine boots.
    */
-  async publishAnother(): Promise<string> {
+  async publishAnother(change: Partial<ImageManifest> = {}): Promise<string> {
     const before = await readlink(join(this.images, 'current'))
     const manifest = imageManifest.parse(await this.#json('images', before))
-    const content = { ...manifest, command_line: `${manifest.command_line} anteroom.another` }
+    const content = { ...manifest, command_line: `${manifest.command_line} anteroom.another`, ...change }
     const id = `img_${createHash('sha256').update(imageContentText(content)).digest('hex').slice(0, 24)}`
     await this.#add('images', id, imageFiles, before, { ...content, id })
     for (const saved of await idsIn(this.#snapshots)) {
@@ -100,9 +123,13 @@ export class GoldenCopy {
       const key = { ...snapshot.key, image_id: id }
       await this.#add('snapshots', snapshotIdOf(key), snapshotFiles, saved, { ...snapshot, id: snapshotIdOf(key), key })
     }
+    await this.makeCurrent(id)
+    return id
+  }
+
+  async makeCurrent(id: string): Promise<void> {
     await symlink(id, join(this.#root, 'next'))
     await rename(join(this.#root, 'next'), join(this.images, 'current'))
-    return id
   }
 
   async #json(kind: 'images' | 'snapshots', id: string): Promise<unknown> {

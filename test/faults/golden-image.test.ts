@@ -1,0 +1,149 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readlink, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { isErrorCode } from '@anteroom/contract'
+import { afterAll, expect } from 'vitest'
+import { GoldenCopy } from '../harness/golden-copy.ts'
+import { askForSession, endOf, type FaultTest, faultTable, refusal } from './harness/stage.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+let golden: GoldenCopy
+afterAll(() => golden?.remove())
+
+/** The builder as `npm run image` starts it, on the copy; what it says, line by line. */
+function startBuild() {
+  const child = spawn(
+    process.execPath,
+    ['packages/image/src/build.ts', '--home', join(golden.images, '..'), '--force'],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    },
+  )
+  const said: string[] = []
+  for (const output of [child.stdout, child.stderr])
+    createInterface({ input: output }).on('line', (line) => said.push(line))
+  const kill = async (): Promise<void> => {
+    if (child.exitCode === null) process.kill(-(child.pid ?? 0), 'SIGKILL')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  }
+  const untilSaid = async (words: RegExp): Promise<string> => {
+    for (;;) {
+      const line = said.find((one) => words.test(one))
+      if (line !== undefined) return line
+      await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), once(child, 'close')])
+    }
+  }
+  return { child, said, kill, untilSaid }
+}
+
+const refusedWhile =
+  (breakIt: () => Promise<() => Promise<void>>): FaultTest['inject'] =>
+  async (stage, made) => {
+    const undo = await breakIt()
+    made()
+    try {
+      return refusal(await askForSession(stage))
+    } finally {
+      await undo()
+    }
+  }
+
+const flip = (content: Buffer): Buffer => {
+  const middle = Math.floor(content.length / 2)
+  content.writeUInt8(content.readUInt8(middle) ^ 1, middle)
+  return content
+}
+
+faultTable(
+  'golden-image',
+  {
+    async setting() {
+      golden = await GoldenCopy.make()
+      return { images: golden.images }
+    },
+  },
+  [
+    {
+      ...{ id: 'G1', fault: 'there is no current image', code: 'image_missing' },
+      inject: refusedWhile(() => golden.hideImage()),
+    },
+    {
+      ...{ id: 'G2', fault: 'the kernel is truncated', code: 'image_corrupt' },
+      inject: refusedWhile(() =>
+        golden.changeImageFile('kernel', (content) => content.subarray(0, content.length / 2)),
+      ),
+    },
+    {
+      ...{ id: 'G2', fault: 'one bit of the initial RAM disk is another', code: 'image_corrupt' },
+      inject: refusedWhile(() => golden.changeImageFile('initrd', flip)),
+    },
+    {
+      ...{ id: 'G3', fault: 'a build is killed half-way', code: null },
+      async inject(stage, made) {
+        const before = await readlink(join(golden.images, 'current'))
+        const build = startBuild()
+        // Packages are installed by then, and nothing is mounted any more.
+        await build.untilSaid(/^\[4\/\d\]/)
+        await build.kill()
+        made()
+        expect(await readlink(join(golden.images, 'current'))).toBe(before)
+        return await livesAndIsCancelled(stage)
+      },
+    },
+    {
+      ...{ id: 'G3', fault: 'two builds at the same time', code: 'image_build_locked' },
+      async inject(_stage, made) {
+        const first = startBuild()
+        try {
+          await first.untilSaid(/^\[1\/\d\]/)
+          const second = startBuild()
+          made()
+          const line = await second.untilSaid(/image_build_locked/)
+          await second.kill()
+          const code = /\((\w+)\)/.exec(line)?.[1] ?? ''
+          return isErrorCode(code) ? code : null
+        } finally {
+          await first.kill()
+        }
+      },
+    },
+    {
+      ...{ id: 'G5', fault: 'the image is replaced while a machine runs on it', code: null },
+      async inject(stage, made) {
+        const before = await readlink(join(golden.images, 'current'))
+        const another = await golden.publishAnother()
+        made()
+        const { id } = await stage.controller.api.createSession('demo-site', 'ada')
+        const live = await stage.controller.api.until(id, 'live', ({ status }) => status === 'ready')
+        expect(live.image_id).toBe(another)
+        expect(stage.bystander.image_id).toBe(before)
+        // The files of the other stay as long as somebody runs on them.
+        expect((await stat(join(golden.images, before, 'rootfs'))).size).toBeGreaterThan(0)
+        await stage.controller.api.call('POST', `/v1/sessions/${id}/cancel`, { body: {} })
+        const code = await endOf(stage, id)
+        await golden.makeCurrent(before)
+        return code === 'session_cancelled' ? null : code
+      },
+    },
+    {
+      ...{ id: 'G7', fault: 'the agent of the image speaks another protocol', code: 'agent_incompatible' },
+      inject: refusedWhile(async () => {
+        const before = await readlink(join(golden.images, 'current'))
+        await golden.publishAnother({ agent_protocol: 99 })
+        return () => golden.makeCurrent(before)
+      }),
+    },
+  ],
+)
+
+async function livesAndIsCancelled(stage: Parameters<FaultTest['inject']>[0]) {
+  const { id } = await stage.controller.api.createSession('demo-site', 'ada')
+  await stage.controller.api.until(id, 'live', ({ status }) => status === 'ready')
+  await stage.controller.api.call('POST', `/v1/sessions/${id}/cancel`, { body: {} })
+  const code = await endOf(stage, id)
+  return code === 'session_cancelled' ? null : code
+}

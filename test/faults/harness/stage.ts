@@ -1,0 +1,104 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import { type ErrorCode, problem, type Session } from '@anteroom/contract'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Answer } from '../../harness/api.ts'
+import {
+  type ControllerConfig,
+  type ControllerProcess,
+  resultsDirectory,
+  type Setting,
+  startControllerProcess,
+} from '../../harness/controller-process.ts'
+import { instanceOf, type MachinePlace, tracesOf } from '../../harness/traces.ts'
+
+/** A line of docs/reference/faults.md. */
+export interface FaultRow {
+  readonly id: string
+  readonly fault: string
+  readonly given: string
+  readonly milliseconds: number
+  readonly leftovers: number
+  readonly affected: number
+}
+
+/** A controller, and somebody in the middle of a sign-in who must not notice anything. */
+export interface Stage {
+  readonly controller: ControllerProcess
+  /** As it was when the stage was set. */
+  readonly bystander: Session
+  /** Another controller on the same state directory is the controller from here on. */
+  replace(controller: ControllerProcess): void
+}
+
+export interface FaultTest {
+  readonly id: string
+  /** Which of the faults of that line of the plan. */
+  readonly fault: string
+  /** What must be given; `null`: nothing goes wrong, by another way. */
+  readonly code: ErrorCode | null
+  /** Makes the fault, calls `made` at that moment, and gives what is given for it. Undoes what it did to the host. */
+  inject(stage: Stage, made: () => void): Promise<ErrorCode | null>
+}
+
+/** All faults of one table of the plan: one controller, one bystander, one fault after the other. */
+export function faultTable(
+  table: string,
+  setting: { config?: ControllerConfig; setting?: () => Promise<Setting> },
+  faults: readonly FaultTest[],
+): void {
+  let controller: ControllerProcess
+  let bystander: Session
+  let process: { readonly place: MachinePlace; readonly pids: readonly number[] }
+  const rows: FaultRow[] = []
+  beforeAll(async () => {
+    controller = await startControllerProcess(`faults-${table}`, setting.config, await setting.setting?.())
+    const { id } = await controller.api.createSession('demo-site', 'bystander')
+    bystander = await controller.api.until(id, 'live', ({ status }) => status === 'ready')
+    const machine = { id: bystander.browser_vm_id ?? '', ip: bystander.vm_ip ?? '', home: controller.home }
+    const place = { ...machine, instance: await instanceOf(machine.id) }
+    process = { place, pids: (await tracesOf(place)).processes }
+  })
+  afterAll(async () => {
+    await controller?.remove()
+    await mkdir(join(resultsDirectory, 'faults'), { recursive: true })
+    await writeFile(join(resultsDirectory, 'faults', `${table}.json`), JSON.stringify(rows, null, 2))
+  })
+
+  test.each(faults)('$id $fault: $code', async ({ id, fault, code, inject }) => {
+    let madeAt = performance.now()
+    const replace = (next: ControllerProcess): void => {
+      controller = next
+    }
+    const given = await inject({ controller, bystander, replace }, () => {
+      madeAt = performance.now()
+    })
+    const milliseconds = Math.round(performance.now() - madeAt)
+    expect(given).toBe(code)
+
+    // Nothing is left of whoever met the fault, and nobody else has noticed.
+    const machines = (await controller.api.machines()).filter(({ session_id }) => session_id !== bystander.id)
+    const now = await controller.api.session(bystander.id)
+    expect(now).toMatchObject({ status: 'ready', browser_vm_id: bystander.browser_vm_id })
+    expect((await tracesOf(process.place)).processes).toEqual(process.pids)
+    expect(machines).toEqual([])
+    rows.push({ id, fault, given: given ?? '', milliseconds, leftovers: machines.length, affected: 0 })
+  })
+}
+
+/** What a request was refused with. */
+export function refusal(answer: Answer): ErrorCode {
+  expect(answer.status).toBeGreaterThanOrEqual(400)
+  expect(answer.status).not.toBe(500)
+  return problem.parse(answer.body).code
+}
+
+/** The answer to a request for a session. */
+export const askForSession = ({ controller }: Stage): Promise<Answer> =>
+  controller.api.call('POST', '/v1/sessions', { body: { provider: 'demo-site', subject: 'somebody else' } })
+
+/** How a session ended. */
+export async function endOf(stage: Stage, id: string): Promise<ErrorCode | null> {
+  return (await stage.controller.api.ended(id)).failure?.code ?? null
+}
