@@ -33,11 +33,14 @@ async function startOwn(module: string, machinePort: number, scope: Scope) {
 
 async function startWebsockify(machinePort: number, scope: Scope) {
   const port = await freePort()
-  const child = spawn('websockify', [`127.0.0.1:${port}`, `127.0.0.1:${machinePort}`], { stdio: 'ignore' })
+  const child = spawn('websockify', [`127.0.0.1:${port}`, `127.0.0.1:${machinePort}`], {
+    stdio: 'ignore',
+    detached: true,
+  })
   const ended = once(child, 'exit')
   scope.defer(async () => {
-    // It ends its viewers' processes with itself.
-    child.kill()
+    // With its viewers' processes. It answers SIGTERM by an exception, which is lost where it is just catching others: seen once.
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL')
     await ended
   })
   await once(child, 'spawn')

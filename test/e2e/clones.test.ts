@@ -5,8 +5,14 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { newId, Scope, systemClock } from '@anteroom/base'
+import { agentPort, rfbPort } from '@anteroom/contract'
+import { openMachine } from '@anteroom/rfb'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { machineSecrets } from '../../packages/controller/src/agent/agent.ts'
+import { openStore, type Store } from '../../packages/controller/src/store/store.ts'
+import { openVault, type Vault } from '../../packages/controller/src/vault/vault.ts'
 import { type ControllerProcess, startControllerProcess } from '../harness/controller-process.ts'
 
 /**
@@ -34,12 +40,21 @@ interface Clone {
   readonly drawn: z.infer<typeof drawn>
   readonly receivedAt: number
   readonly claimed: z.infer<typeof claimedLine>
+  /** Of its screen and its agent: what its own secrets open, and those of the clone before it. */
+  readonly doors: { readonly own: Opened; readonly other: Opened }
+}
+
+interface Opened {
+  readonly agent: number
+  readonly screen: boolean
 }
 
 let controller: ControllerProcess
 let site: Site
 let tls: TlsServer
 let definitions: string
+let store: Store
+let vault: Vault
 const found: Clone[] = []
 
 beforeAll(async () => {
@@ -51,6 +66,9 @@ beforeAll(async () => {
     providers_dir: definitions,
     pool: { size: atATime, slots_ahead: atATime },
   })
+  // As the controller derives them; a second reader of the same key.
+  store = await openStore(join(controller.home, 'anteroom.sqlite'))
+  vault = await openVault({ keyFile: join(controller.home, 'vault.key'), store, clock: systemClock })
   await controller.api.poolReady(atATime)
   const waiting = [...names]
   const runAll = async (): Promise<void> => {
@@ -60,6 +78,7 @@ beforeAll(async () => {
 }, 900_000)
 
 afterAll(async () => {
+  await store?.close()
   await controller?.remove()
   site?.close()
   tls?.close()
@@ -87,6 +106,11 @@ describe(`among ${names.length} clones no two`, () => {
   })
 })
 
+test('its agent and its screen open to its own secrets, not to those of another clone', () => {
+  for (const { doors } of found)
+    expect(doors).toEqual({ own: { agent: 200, screen: true }, other: { agent: 401, screen: false } })
+})
+
 test('the clock of each is the time of this host', () => {
   // Not a measure of speed: a clock that was not set is years behind.
   for (const { drawn, receivedAt, claimed } of found) {
@@ -102,12 +126,36 @@ async function runClone(name: string): Promise<Clone> {
   const tooEarly = ended.then((session) => Promise.reject(new Error(`it ended: ${JSON.stringify(session)}`)))
   const told = await Promise.race([site.told(name), tooEarly])
   const receivedAt = Date.now()
-  expect((await controller.api.session(id)).machine_origin).not.toBe('booted')
+  const { browser_vm_id, vm_ip, machine_origin } = await controller.api.session(id)
+  expect(machine_origin).not.toBe('booted')
+  const doors = await tryDoors(browser_vm_id ?? '', vm_ip ?? '')
   await controller.api.call('POST', `/v1/sessions/${id}/cancel`, { body: {} })
   await ended
   const log = await readFile(join(controller.home, 'evidence', id, 'agent.log'), 'utf8')
   const line = log.split('\n').findLast((text) => text.includes('"claimed"'))
-  return { drawn: drawn.parse(JSON.parse(told)), receivedAt, claimed: claimedLine.parse(JSON.parse(line ?? '')) }
+  return { drawn: drawn.parse(JSON.parse(told)), receivedAt, claimed: claimedLine.parse(JSON.parse(line ?? '')), doors }
+}
+
+let previousMachine = newId('machine')
+
+async function tryDoors(machineId: string, ip: string): Promise<Clone['doors']> {
+  const other = previousMachine
+  previousMachine = machineId
+  return { own: await tryDoor(machineId, ip), other: await tryDoor(other, ip) }
+}
+
+/** With the secrets of the machine `secretsOf`, at the address `ip`. */
+async function tryDoor(secretsOf: string, ip: string): Promise<Opened> {
+  const secrets = machineSecrets((label) => vault.deriveKey(label), secretsOf)
+  const headers = { authorization: `Bearer ${secrets.agent}` }
+  const { status } = await fetch(`http://${ip}:${agentPort}/v1/log`, { headers })
+  const screen = await Scope.root('clones').run({ name: 'the screen', deadlineMs: 10_000 }, (scope) =>
+    openMachine({ ip, port: rfbPort, password: secrets.rfb }, scope).then(
+      () => true,
+      () => false,
+    ),
+  )
+  return { agent: status, screen }
 }
 
 // JSON is YAML as well.
