@@ -2,7 +2,7 @@
  * `node bench/main.ts [suite …] [--quick] [--home DIR] [--list]`: measures, prints, and writes `results/<suite>.json` and `.svg`.
  * Exit code 1 when a suite could not be measured, 2 for wrong arguments; a figure that misses its target is a result.
  */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { loadavg } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { AppError, Scope } from '@anteroom/base'
@@ -93,7 +93,16 @@ async function attempt(suite: Suite, setting: Setting, context: BenchContext, sc
   } catch (error) {
     const stack = error instanceof Error ? error.stack : String(error)
     say(scope.signal.aborted ? '  interrupted; its earlier results stay' : `  failed: ${stack}`)
+    if (!scope.signal.aborted) await sayLastWords(join(context.directory, 'logs'))
     return 'failed'
+  }
+}
+
+/** Of the processes that took part: their logs go with the directory. */
+async function sayLastWords(logs: string): Promise<void> {
+  for (const name of await readdir(logs).catch(() => [])) {
+    const lines = (await readFile(join(logs, name), 'utf8')).trimEnd().split('\n')
+    say(`  the end of ${name}:\n${lines.slice(-20).join('\n')}`)
   }
 }
 
