@@ -108,6 +108,13 @@ export class GoldenCopy {
     scope.defer(() => lock.release())
   }
 
+  /** As while another process builds an image; gives what ends it. */
+  holdImageBuilds(): () => void {
+    const lock = acquireLock(join(this.images, '.lock'))
+    if (!('release' in lock)) throw new Error('somebody builds already')
+    return () => lock.release()
+  }
+
   /**
    * Publishes an image that differs from the current one by a word on the kernel's command line, with a snapshot, and makes it
    * current. The saved machine is the same: that word is read when a machine boots.
@@ -120,6 +127,7 @@ export class GoldenCopy {
     await this.#add('images', id, imageFiles, before, { ...content, id })
     for (const saved of await idsIn(this.#snapshots)) {
       const snapshot = snapshotManifest.parse(await this.#json('snapshots', saved))
+      if (snapshot.key.image_id !== before) continue
       const key = { ...snapshot.key, image_id: id }
       await this.#add('snapshots', snapshotIdOf(key), snapshotFiles, saved, { ...snapshot, id: snapshotIdOf(key), key })
     }
