@@ -6,9 +6,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type ControllerProcess, startControllerProcess } from '../harness/controller-process.ts'
 import { launchBrowser } from './harness/browser.ts'
 
-/** Says its version like the real one, and ends at once when it should run a machine. */
+/** Says its version like the real one, and ends when it should run a machine: late enough for somebody to have come to the page. */
 const brokenMonitor = `#!/bin/sh
 case " $* " in *" --version "*) exec qemu-system-x86_64 --version ;; esac
+sleep 5
 echo "no machines today" >&2
 exit 3
 `

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,6 +43,15 @@ describe('QMP client', () => {
     const qmp = await openQmp(path, Scope.root('test'))
     cleanups.push(() => qmp.close())
     expect(await qmp.execute('query-status')).toEqual({ status: 'running', running: true })
+  })
+
+  test('a monitor that has just ended is an error of the call, and of nothing else', async () => {
+    const path = await monitor(() => {})
+    // The file of a socket that nobody listens at any more.
+    await rename(path, `${path}.dead`)
+    for (const cleanup of cleanups.splice(1).reverse()) await cleanup()
+    for (let n = 0; n < 20; n++)
+      await expect(openQmp(`${path}.dead`, Scope.root('test'))).rejects.toMatchObject({ code: 'ECONNREFUSED' })
   })
 
   test('a refusal names the reason', async () => {

@@ -53,8 +53,8 @@ interface Waiter {
  * @throws the system's error when nothing listens, AppError deadline_exceeded
  */
 export async function openQmp(socketPath: string, scope: Scope): Promise<QmpClient> {
-  const socket = await withShortPath(socketPath, async (path) => createConnection(path))
-  const connection = new QmpConnection(socket)
+  // Listened to from the same turn on: a monitor that has just ended refuses at once, and nobody's error would end this process.
+  const connection = await withShortPath(socketPath, async (path) => new QmpConnection(createConnection(path)))
   const abort = (): void => connection.close()
   scope.signal.addEventListener('abort', abort, { once: true })
   void connection.closed.then(() => scope.signal.removeEventListener('abort', abort))
