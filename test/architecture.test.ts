@@ -25,7 +25,7 @@ const folderImports: Record<string, readonly string[]> = {
   access: ['events', 'store'],
   agent: [],
   connections: ['store'],
-  doctor: ['host', 'images', 'machines', 'pool', 'store', 'vault'],
+  doctor: ['host', 'images', 'leases', 'machines', 'pool', 'store', 'vault'],
   egress: [],
   events: ['store'],
   evidence: [],

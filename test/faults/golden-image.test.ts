@@ -60,7 +60,7 @@ const flip = (content: Buffer): Buffer => {
 faultTable(
   'golden-image',
   {
-    async setting() {
+    async prepare() {
       golden = await GoldenCopy.make()
       return { images: golden.images }
     },

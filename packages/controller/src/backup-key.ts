@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { AppError } from '@anteroom/base'
+import { runProgram } from './run-program.ts'
 import { backUpKey } from './vault/vault.ts'
 
 /** Copies the vault's key to the file that is named, and writes down that it was done; the doctor asks for it. */
@@ -13,8 +13,4 @@ async function main(): Promise<void> {
   )
 }
 
-main().catch((error: unknown) => {
-  const { code, message } = AppError.from(error)
-  process.stderr.write(`anteroom: ${message} (${code})\n`)
-  process.exitCode = 1
-})
+runProgram(main)

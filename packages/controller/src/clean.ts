@@ -1,10 +1,11 @@
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { AppError, acquireLock, type LockFile, Scope } from '@anteroom/base'
+import { acquireLock, type LockFile, Scope } from '@anteroom/base'
 import { end, findVmms } from '@anteroom/vmm'
 import { instanceTag, openSlots } from './host/host.ts'
 import { loadConfig } from './load-config.ts'
+import { runProgram } from './run-program.ts'
 
 /**
  * Ends everything that belongs to a state directory: its controller, the machines that outlive it, their network slots. The
@@ -49,8 +50,4 @@ async function endController(home: string, scope: Scope): Promise<LockFile> {
   )
 }
 
-main().catch((error: unknown) => {
-  const { code, message } = AppError.from(error)
-  process.stderr.write(`anteroom: ${message} (${code})\n`)
-  process.exitCode = 1
-})
+runProgram(main)

@@ -6,6 +6,7 @@ import { examine } from './doctor/doctor.ts'
 import { loadConfig } from './load-config.ts'
 import { createLog } from './observe/observe.ts'
 import { openPatient } from './open-patient.ts'
+import { runProgram } from './run-program.ts'
 
 /** Examines a state directory on which no controller runs; prints the report as JSON. A controller that runs does it itself. */
 async function main(): Promise<void> {
@@ -24,8 +25,4 @@ async function main(): Promise<void> {
   }
 }
 
-main().catch((error: unknown) => {
-  const { code, message } = AppError.from(error)
-  process.stderr.write(`anteroom: ${message} (${code})\n`)
-  process.exitCode = 1
-})
+runProgram(main)

@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { AppError } from '@anteroom/base'
-import { errorDefinitions } from '@anteroom/contract'
 import { startController } from './controller.ts'
 import { loadConfig } from './load-config.ts'
 import { createLog } from './observe/observe.ts'
+import { runProgram } from './run-program.ts'
 
 /** Starts the controller in the foreground; SIGINT and SIGTERM end it, and leave its machines running. */
 async function main(): Promise<void> {
@@ -32,9 +31,4 @@ async function main(): Promise<void> {
   await controller.stop()
 }
 
-main().catch((error: unknown) => {
-  const { code, message } = AppError.from(error)
-  process.stderr.write(`anteroom: ${message} (${code})\n${errorDefinitions[code].hint}\n`)
-  if (code === 'internal') process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
-  process.exitCode = 1
-})
+runProgram(main)

@@ -5,6 +5,7 @@ import type { Config } from './config.ts'
 import { opened, type Patient } from './doctor/doctor.ts'
 import { measureHost, openSlots } from './host/host.ts'
 import { openImages } from './images/images.ts'
+import { findUnheld } from './leases/leases.ts'
 import { openMachines } from './machines/machines.ts'
 import { openStore } from './store/store.ts'
 import { openVault } from './vault/vault.ts'
@@ -35,11 +36,9 @@ export async function openPatient(config: Config, scope: Scope): Promise<Patient
     url: null,
     async sweep(sweeping) {
       if (store instanceof AppError || slots instanceof AppError || driver instanceof AppError) return
-      const leases = await store.db.selectFrom('machines').select(['id', 'slot_index']).execute()
-      for (const id of await driver.list(sweeping))
-        if (!leases.some((lease) => lease.id === id)) await driver.destroy(id, sweeping)
-      for (const index of await slots.list(sweeping))
-        if (!leases.some((lease) => lease.slot_index === index)) await slots.remove(slots.at(index), sweeping)
+      const unheld = await findUnheld({ db: store.db, driver, slots, slotsAhead: new Set() }, sweeping)
+      for (const id of unheld.machines) await driver.destroy(id, sweeping)
+      for (const index of unheld.slots) await slots.remove(slots.at(index), sweeping)
     },
     async [Symbol.asyncDispose]() {
       if (!(store instanceof AppError)) await store.close()

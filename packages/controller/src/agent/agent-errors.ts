@@ -1,4 +1,4 @@
-import { AppError } from '@anteroom/base'
+import { AppError, parseJson } from '@anteroom/base'
 import { type AgentStatus, type ErrorCode, isErrorCode } from '@anteroom/contract'
 import { z } from 'zod'
 import type { AgentResponse } from './agent-request.ts'
@@ -43,7 +43,7 @@ const agentProblem = z.object({ code: z.string().max(100), detail: z.string().op
 
 /** The error of an answer that is not the success of `call`. */
 export function errorOf(call: AgentCall, { status, body }: AgentResponse): AppError {
-  const problem = agentProblem.safeParse(parseJson(body))
+  const problem = agentProblem.safeParse(parseJson(body.toString('utf8')))
   const code = problem.success ? problem.data.code : ''
   const detail = plainText(`${call}: the agent answered ${status} ${code} ${problem.data?.detail ?? ''}`).trim()
   if (isErrorCode(code) && (callErrors[call] as readonly ErrorCode[]).includes(code))
@@ -58,12 +58,4 @@ export function withTrustedFailure(status: AgentStatus): AgentStatus {
   const { code, detail } = status.failure
   if (signInFailures.includes(code)) return { ...status, failure: { code, detail: plainText(detail) } }
   return { ...status, failure: { code: 'internal', detail: plainText(`the agent reported ${code}: ${detail}`) } }
-}
-
-export function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
-  }
 }

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import { AppError, askLine, type Log, type Scope } from '@anteroom/base'
+import { AppError, askLine, type Log, parseJson, type Scope } from '@anteroom/base'
 import {
   type AgentCaptured,
   type AgentClaim,
@@ -17,7 +17,7 @@ import {
 } from '@anteroom/contract'
 import { obfuscateRfbPassword } from '@anteroom/rfb'
 import { z } from 'zod'
-import { type AgentCall, errorOf, parseJson, plainText, withTrustedFailure } from './agent-errors.ts'
+import { type AgentCall, errorOf, plainText, withTrustedFailure } from './agent-errors.ts'
 import { type AgentRequest, type AgentResponse, askAgent, UnusableAnswer, upgradeToEgress } from './agent-request.ts'
 
 /** The controller's half of the guest link to one machine. Stateless: made from an address and a secret at any time. */
@@ -183,7 +183,7 @@ async function hello(ask: (asked: Ask, scope: Scope) => Promise<AgentResponse>, 
   })
   // 5xx: something answers, but it is not up yet.
   if (!response || response.status >= 500) return undefined
-  const content = parseJson(response.body)
+  const content = parseJson(response.body.toString('utf8'))
   const speaks = protocolOnly.safeParse(content)
   if (speaks.success && speaks.data.protocol !== agentProtocol)
     throw new AppError('agent_incompatible', {
@@ -193,7 +193,7 @@ async function hello(ask: (asked: Ask, scope: Scope) => Promise<AgentResponse>, 
 }
 
 function parse<T>(call: AgentCall | 'hello', schema: z.ZodType<T>, body: Buffer): T {
-  const result = schema.safeParse(parseJson(body))
+  const result = schema.safeParse(parseJson(body.toString('utf8')))
   if (result.success) return result.data
   const issues = result.error.issues.map(({ path, message }) => `/${path.join('/')} ${message}`)
   throw unusable(call, plainText(issues.join('; ')), result.error)

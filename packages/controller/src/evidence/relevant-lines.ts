@@ -1,3 +1,4 @@
+import { parseJson } from '@anteroom/base'
 import type { EvidenceKind } from '@anteroom/contract'
 import { z } from 'zod'
 
@@ -54,7 +55,7 @@ const agentRecord = z.looseObject({ at: z.string(), message: z.string() })
 
 /** A line of the agent's log as a person would write it. */
 function agentLine(line: string): string {
-  const record = agentRecord.safeParse(parse(line))
+  const record = agentRecord.safeParse(parseJson(line))
   if (!record.success) return line
   const { at, message, level: _, ...rest } = record.data
   const fields = Object.entries(rest).map(
@@ -66,7 +67,7 @@ function agentLine(line: string): string {
 const egressRecords = z.array(z.looseObject({ host: z.string(), port: z.number(), allowed: z.boolean() }))
 
 function refusals(text: string): string[] {
-  const records = egressRecords.safeParse(parse(text)).data ?? []
+  const records = egressRecords.safeParse(parseJson(text)).data ?? []
   const refused = records.filter(({ allowed }) => !allowed).map(({ host, port }) => `refused: ${host}:${port}`)
   return refused.length > mostLines
     ? [...refused.slice(0, mostLines - 1), `and ${refused.length - mostLines + 1} more`]
@@ -88,7 +89,8 @@ export const hostRecord = z.object({
 export type HostRecord = z.infer<typeof hostRecord>
 
 /** undefined where nothing was measured. */
-export const hostOf = (text: string | undefined): HostRecord | undefined => hostRecord.safeParse(parse(text ?? '')).data
+export const hostOf = (text: string | undefined): HostRecord | undefined =>
+  hostRecord.safeParse(parseJson(text ?? '')).data
 
 function hostLines(text: string): string[] {
   const host = hostOf(text)
@@ -99,12 +101,4 @@ function hostLines(text: string): string[] {
     `disk: ${host.freeDiskMiB} MiB free in the state directory`,
     `machines: ${host.machines}`,
   ]
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -2,6 +2,8 @@ import { AppError, newId } from '@anteroom/base'
 import type { Slot, Slots } from '../host/host.ts'
 import type { Db, Row, Store, Tx } from '../store/store.ts'
 
+export { findUnheld, type Unheld } from './unheld.ts'
+
 /** A machine's id and place on the network, held by one session, or by the warm pool, until both are verified absent. */
 export type Lease = Row<'machines'>
 

@@ -8,12 +8,12 @@ import {
   type Session,
   type StageName,
 } from '@anteroom/contract'
-import { hostOf, relevantLines } from '../evidence/evidence.ts'
+import { type EvidenceTexts, hostOf, relevantLines } from '../evidence/evidence.ts'
 
 export interface Findings {
   readonly session: Session
   /** Kept, or of the machine that still runs. */
-  readonly texts: Partial<Record<EvidenceKind, string>>
+  readonly texts: EvidenceTexts
   /** Where each text is; null: the machine still runs. */
   readonly fileOf: (kind: EvidenceKind) => string | null
   /** Of recent sessions that completed on machines of the same origin, by stage. */

@@ -1,4 +1,5 @@
 import type { Scope } from '@anteroom/base'
+import { findUnheld } from '../leases/leases.ts'
 import type { SessionDeps } from './session-deps.ts'
 
 type SweepDeps = Pick<
@@ -35,28 +36,23 @@ export function createSweep(deps: SweepDeps, scope: Scope): { ifDue(): Promise<v
   }
 }
 
-/**
- * What this controller left on the host and no lease names: machines first, then the slots below them, then images, snapshots
- * and evidence that nobody uses. Leases are read after the host, so that what was made meanwhile has its lease already (a lease is always
- * written before its machine). Slots that are made ahead have none; the pool knows them.
- */
+/** What nobody holds: machines first, then the slots below them, then images, snapshots and evidence that nobody uses. */
 export async function sweepHost(deps: SweepDeps, scope: Scope): Promise<void> {
-  const [machines, slots] = await Promise.all([deps.driver.list(scope), deps.slots.list(scope)])
-  const leases = await deps.leases.all(deps.store.db)
-  const leasedMachines = new Set(leases.map((lease) => lease.id))
-  const leasedSlots = new Set(leases.map((lease) => lease.slot_index))
-  for (const id of machines.filter((machine) => !leasedMachines.has(machine))) {
-    deps.log.warn({ machine: id }, 'sweeping a machine that no session holds')
-    await deps.driver.destroy(id, scope)
+  const { driver, slots, leases, pool, store, log } = deps
+  const unheld = await findUnheld({ db: store.db, driver, slots, slotsAhead: pool.slotsAhead }, scope)
+  for (const id of unheld.machines) {
+    log.warn({ machine: id }, 'sweeping a machine that no session holds')
+    await driver.destroy(id, scope)
   }
-  for (const index of slots.filter((slot) => !leasedSlots.has(slot)))
-    await deps.leases.whileFree(index, async () => {
-      // Asked now: the pool may have found it whole since the list was read.
-      if (deps.pool.slotsAhead.has(index)) return
-      deps.log.warn({ slot: index }, 'sweeping a network slot that no session holds')
-      await deps.slots.remove(deps.slots.at(index), scope)
+  for (const index of unheld.slots)
+    await leases.whileFree(index, async () => {
+      // Asked again: the pool may have found it whole since the list was read.
+      if (pool.slotsAhead.has(index)) return
+      log.warn({ slot: index }, 'sweeping a network slot that no session holds')
+      await slots.remove(slots.at(index), scope)
     })
-  await deps.images.collect(new Set(leases.map((lease) => lease.image_id)))
+  const held = await leases.all(store.db)
+  await deps.images.collect(new Set(held.map((lease) => lease.image_id)))
   await deps.evidence.collect()
-  await deps.snapshots.collect(new Set(leases.flatMap((lease) => lease.snapshot_id ?? [])))
+  await deps.snapshots.collect(new Set(held.flatMap((lease) => lease.snapshot_id ?? [])))
 }

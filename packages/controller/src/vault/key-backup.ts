@@ -1,6 +1,6 @@
 import { open, readFile, rename, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { AppError } from '@anteroom/base'
+import { AppError, parseJson } from '@anteroom/base'
 import { z } from 'zod'
 import { readKeyFile } from './key-file.ts'
 
@@ -40,14 +40,6 @@ export async function backUpKey(keyFile: string, copy: string, now: number): Pro
 /** When and whereto this very key was copied; undefined when it was not. @throws AppError vault_unavailable */
 export async function readKeyBackup(keyFile: string): Promise<KeyBackup | undefined> {
   const [key, text] = await Promise.all([readKeyFile(keyFile), readFile(recordOf(keyFile), 'utf8').catch(() => '{}')])
-  const backup = record.safeParse(parse(text)).data
+  const backup = record.safeParse(parseJson(text)).data
   return backup && backup.key_id === key?.id ? backup : undefined
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -11,7 +11,7 @@ export class RfbPasswordFile {
     this.#owner = owner
   }
 
-  /** `obfuscated` as vncpasswd(1) writes it. Eight bytes in the place of eight: whoever reads sees the old or the new. */
+  /** `obfuscated` as vncpasswd(1) writes it. Always the same file: whoever takes the claim has it open. */
   async write(obfuscated: Buffer): Promise<void> {
     await writeFile(this.path, obfuscated, { mode: 0o600 })
     if (this.#owner) await chown(this.path, this.#owner.uid, this.#owner.gid)
