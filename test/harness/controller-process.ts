@@ -20,6 +20,9 @@ const pools = { pool: '10.214.0.0/24', user_pool: '127.214.0.0/26' }
 /** What a session leaves is counted: nothing else may come and go meanwhile. */
 const noPool = { size: 0, slots_ahead: 0 } as const
 
+/** Nor do people come to every session, or type all the time. */
+const patient = { first_connect_seconds: 3600, idle_seconds: 3600 } as const
+
 export type ControllerConfig = z.input<typeof configSchema>
 
 export interface Setting {
@@ -64,7 +67,10 @@ export async function startControllerProcess(
   await mkdir(snapshots, { recursive: true, mode: 0o700 })
   await symlink(snapshots, join(home, 'snapshots'))
   await rememberMeasurements(images, home)
-  const settings = { ...config, network: { ...pools, ...config.network }, pool: { ...noPool, ...config.pool } }
+  const settings = {
+    ...{ ...config, network: { ...pools, ...config.network } },
+    ...{ pool: { ...noPool, ...config.pool }, timeouts: { ...patient, ...config.timeouts } },
+  }
   // JSON is YAML as well.
   await writeFile(join(home, 'config.yaml'), JSON.stringify(settings))
   await mkdir(logs, { recursive: true })

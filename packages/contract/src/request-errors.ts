@@ -100,6 +100,13 @@ export const requestErrors = {
     person: 'This sign-in has ended.',
     hint: 'Create a new session.',
   },
+  extension_refused: {
+    status: 409,
+    title: 'Session may not last longer',
+    retryable: false,
+    person: 'This sign-in cannot be given more time.',
+    hint: 'Create a new session; how long one may last at the most is timeouts.max_session_seconds.',
+  },
   entry_invalid: {
     status: 403,
     title: 'Entry link is not valid',

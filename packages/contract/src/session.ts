@@ -72,13 +72,20 @@ export const createSession = z.strictObject({
   provider: z.string().min(1).max(64),
   subject,
   connection_id: connectionId.optional(),
-  timeout_seconds: z.number().int().min(60).max(3600).optional(),
+  /** At most what the operator allows (`timeouts.max_session_seconds`). */
+  timeout_seconds: z.number().int().min(5).max(86_400).optional(),
   return_url: z
     .url({ protocol: /^https?$/ })
     .max(2000)
     .optional(),
 })
 export type CreateSession = z.infer<typeof createSession>
+
+export const extendSession = z.strictObject({
+  /** Only says that somebody is there: the hard limit stays where it is. */
+  idle_only: z.boolean().default(false),
+})
+export type ExtendSession = z.infer<typeof extendSession>
 
 export const session = z.object({
   id: sessionId,
@@ -98,7 +105,14 @@ export const session = z.object({
   connection_id: connectionId.nullable(),
   return_url: z.string().nullable(),
   created_at: z.iso.datetime(),
+  /** The hard limit: it ends by then, whatever anybody does. */
   expires_at: z.iso.datetime(),
+  /** No extension moves `expires_at` beyond this. */
+  may_extend_until: z.iso.datetime(),
+  /** It ends by then unless somebody opens the live view with control; null: somebody has, or it is not ready. */
+  first_connect_expires_at: z.iso.datetime().nullable(),
+  /** It ends by then unless somebody with control does something; null while that does not count. */
+  idle_expires_at: z.iso.datetime().nullable(),
   ended_at: z.iso.datetime().nullable(),
 })
 export type Session = z.infer<typeof session>
@@ -111,7 +125,7 @@ export type CreatedSession = z.infer<typeof createdSession>
 export const sessionEvent = z.object({
   seq: z.number().int(),
   session_id: sessionId,
-  type: z.enum(['created', 'status', 'stage', 'entered', 'entry_refused', 'ticket', 'viewer']),
+  type: z.enum(['created', 'status', 'stage', 'entered', 'entry_refused', 'ticket', 'viewer', 'extended']),
   at: z.iso.datetime(),
   data: z.record(z.string(), z.unknown()),
 })

@@ -70,7 +70,21 @@ export const signInErrors = {
     title: 'Session expired',
     retryable: true,
     person: 'The time for this sign-in is over. Please start again.',
-    hint: 'expires_at has passed; ask for a longer timeout_seconds if people need more time.',
+    hint: 'expires_at has passed; ask for a longer timeout_seconds, or extend the session, if people need more time.',
+  },
+  session_idle: {
+    status: 410,
+    title: 'Nobody was active',
+    retryable: true,
+    person: 'For a while nobody did anything here, so this sign-in was closed to protect the account.',
+    hint: 'No key, pointer or clipboard came for timeouts.idle_seconds: the page was closed, asleep or left alone.',
+  },
+  session_never_opened: {
+    status: 410,
+    title: 'Nobody opened the live view',
+    retryable: true,
+    person: 'The private computer was ready, but nobody came to its screen in time.',
+    hint: 'Did hosted_url reach the person? A proxy that lets no WebSocket through looks the same; see timeouts.first_connect_seconds.',
   },
   session_cancelled: {
     status: 409,

@@ -53,9 +53,20 @@ export const configSchema = z.strictObject({
     .prefault({}),
   timeouts: z
     .strictObject({
-      session_seconds: z.int().min(60).max(3600).default(900),
+      /** How long a session may last, unless its request says otherwise; what one extension adds. */
+      session_seconds: z.int().min(5).max(86_400).default(900),
+      /** How long it may last at the most, from its creation, however often it is extended. */
+      max_session_seconds: z.int().min(5).max(86_400).default(3600),
+      /** Nobody with control types, points or pastes. */
+      idle_seconds: z.int().min(5).max(86_400).default(300),
+      /** Nobody opens the live view of a machine that is ready. */
+      first_connect_seconds: z.int().min(5).max(86_400).default(300),
       boot_seconds: z.int().min(5).max(600).default(180),
     })
+    .refine(
+      (limits) => limits.session_seconds <= limits.max_session_seconds,
+      'timeouts.session_seconds must not be above timeouts.max_session_seconds',
+    )
     .prefault({}),
   /** What is kept of machines that are gone, so that it can be told why a session ended as it did. */
   evidence: z

@@ -31,6 +31,10 @@ test.each([
   ['vmm: { memory_mb: 1024 }', 'vmm.memory_mb is no setting; did you mean vmm.memory_mib?'],
   ['vmm: { memory_mib: 1.5GiB }', 'vmm.memory_mib:'],
   ['network: { pool: 10.0.0.0 }', 'network.pool:'],
+  [
+    'timeouts: { session_seconds: 1800, max_session_seconds: 900 }',
+    'timeouts.session_seconds must not be above timeouts.max_session_seconds',
+  ],
   ['network: { user_pool: 10.0.0.0/24 }', 'network.user_pool:'],
   ['listen: [1', 'config.yaml'],
   ['- 1', 'must hold keys and values'],

@@ -10,6 +10,7 @@ import { createEvidence } from '../src/evidence/evidence.ts'
 import type { HostMeasurement, Slot, SlotKind, Slots } from '../src/host/host.ts'
 import type { ImageFiles } from '../src/images/images.ts'
 import { createLeases, type Lease } from '../src/leases/leases.ts'
+import type { Presence } from '../src/live/live.ts'
 import { createFakeDriver, FakeHost } from '../src/machines/fake/fake-driver.ts'
 import { createMetrics, type Metrics } from '../src/observe/observe.ts'
 import { createPool, type Pool, type PoolDeps } from '../src/pool/pool.ts'
@@ -40,6 +41,7 @@ export interface WorldSettings {
   readonly maxMachines?: number
   /** Left out: no pool, machines boot. */
   readonly pool?: Partial<Config['pool']>
+  readonly timeouts?: Partial<Config['timeouts']>
   /** One with sessions in it already; left out, a new one. Removed at the end. */
   readonly home?: string
   readonly clock?: Clock
@@ -88,6 +90,8 @@ export class SessionWorld {
     freeDiskMiB: 50_000,
   }
   readonly guests = new Map<string, FakeGuest>()
+  /** By session; gone with the controller that saw it. */
+  readonly presence = new Map<string, Presence>()
   /** What new guests answer to `hello`, instead of what they are. */
   greeting: FakeGuest['hello'] | undefined
   readonly home: string
@@ -109,7 +113,8 @@ export class SessionWorld {
     const world = new SessionWorld(home, await openStore(join(home, 'store.sqlite')), slots)
     const { store, host, snapshots } = world
     const limits = { max_machines: settings.maxMachines ?? 4 }
-    const config = { ...configSchema.parse({ limits, pool: settings.pool ?? { size: 0, slots_ahead: 0 } }), home }
+    const { pool = { size: 0, slots_ahead: 0 }, timeouts } = settings
+    const config = { ...configSchema.parse({ limits, pool, timeouts }), home }
     const leases = createLeases({ store, slots })
     world.deps = {
       ...{ store, slots, leases, config, clock, snapshots },
@@ -124,7 +129,7 @@ export class SessionWorld {
       },
       evidence: createEvidence({ config, clock, log: silentLog }),
       measureHost: async () => world.measurement,
-      live: { close: async () => {}, isPainted: async () => true },
+      live: { close: async () => {}, isPainted: async () => true, presenceOf: (id) => world.presence.get(id) },
       egress: { attach() {}, isAttached: () => true, detach() {}, records: () => [], close() {} },
       vault: await openVault({ keyFile: join(home, 'vault.key'), store, clock }),
       connections: createConnections({ store }),
@@ -168,6 +173,7 @@ export class SessionWorld {
     this.#running?.scope.cancel()
     await this.#running?.done
     this.#running = undefined
+    this.presence.clear()
   }
 
   async create(subject = 'me'): Promise<string> {

@@ -59,6 +59,9 @@ export const sampleSession = (change: Partial<Session> = {}): Session => ({
   return_url: null,
   created_at: agoMs(20_000),
   expires_at: agoMs(-580_000),
+  may_extend_until: agoMs(-3_580_000),
+  first_connect_expires_at: null,
+  idle_expires_at: null,
   ended_at: null,
   ...change,
 })

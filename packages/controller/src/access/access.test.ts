@@ -224,19 +224,57 @@ describe('Access', () => {
       await access.enter(id, mine)
     })
 
-    test('is refused when the session is over', async () => {
-      const [late, ended] = [newToken(), newToken()]
-      const endedId = await newSession(ended)
+    test.each([
+      ['cancelled', null, 'session_over'],
+      ['completed', 'session_idle', 'session_over'],
+      ['expired', 'session_never_opened', 'session_never_opened'],
+      ['expired', 'session_idle', 'session_idle'],
+      ['expired', null, 'session_expired'],
+    ] as const)('by the right link after a session that was %s (%s) tells the end: %s', async (outcome, by, code) => {
+      const secret = newToken()
+      const id = await newSession(secret)
+      const ended = { status: 'ended', outcome, expired_by: by, ended_at: now } as const
+      await store.db.updateTable('sessions').set(ended).where('id', '=', id).execute()
+      await expect(access.enter(id, secret)).rejects.toMatchObject({ code })
+      await expect(access.enter(id, newToken())).rejects.toMatchObject({ code: 'entry_invalid' })
+      expect(await eventTypes()).toEqual(['entry_refused {"reason":"over"}'])
+    })
+
+    test('is refused when its time is over, also while nobody has written that down', async () => {
+      const secret = newToken()
+      const id = await newSession(secret)
+      now += 900_000
+      await expect(access.enter(id, secret)).rejects.toMatchObject({ code: 'session_expired' })
+      expect(await eventTypes()).toEqual(['entry_refused {"reason":"over"}'])
+    })
+
+    test('just before the limit to come leaves the time to open the screen', async () => {
+      const [late, early] = [newToken(), newToken()]
+      const ids = [await newSession(late), await newSession(early)]
+      const [soon, far] = [now + 1000, now + 300_000]
+      for (const [id, first_connect_expires_at] of [[ids[0], soon] as const, [ids[1], far] as const])
+        await store.db
+          .updateTable('sessions')
+          .set({ first_connect_expires_at })
+          .where('id', '=', id ?? '')
+          .execute()
+      await access.enter(ids[0] ?? '', late)
+      await access.enter(ids[1] ?? '', early)
+      const rows = await store.db.selectFrom('sessions').select('first_connect_expires_at').orderBy('id').execute()
+      expect(rows.map((row) => row.first_connect_expires_at).toSorted()).toEqual([now + 60_000, far])
+    })
+
+    test('the cookie of a session that may be extended lasts as long as that can', async () => {
+      const secret = newToken()
+      const id = await newSession(secret)
       await store.db
         .updateTable('sessions')
-        .set({ status: 'ended', outcome: 'cancelled', ended_at: now })
-        .where('id', '=', endedId)
+        .set({ may_extend_until: now + 3_600_000 })
+        .where('id', '=', id)
         .execute()
-      await expect(access.enter(endedId, ended)).rejects.toMatchObject({ code: 'entry_invalid' })
-      const lateId = await newSession(late)
-      now += 900_000
-      await expect(access.enter(lateId, late)).rejects.toMatchObject({ code: 'entry_invalid' })
-      expect(await eventTypes()).toEqual(['entry_refused {"reason":"over"}', 'entry_refused {"reason":"over"}'])
+      const cookie = await access.enter(id, secret)
+      now += 3_600_000 + 14 * 60_000
+      expect(await access.byCookie(cookie)).toEqual({ kind: 'visitor', sessionId: id })
     })
 
     test('the cookie outlives the session so that the result can be read, then ends', async () => {

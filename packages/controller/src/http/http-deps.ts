@@ -29,7 +29,7 @@ export interface HttpDeps {
   readonly access: Pick<Access, 'byKey' | 'byCookie' | 'signIn' | 'signOut' | 'enter'>
   readonly log: Log
   readonly clock: Clock
-  readonly config: Pick<Config, 'listen' | 'public_url'>
+  readonly config: Pick<Config, 'listen' | 'public_url' | 'timeouts'>
   /** What is not ready; empty when everything is. */
   readonly ready: () => Promise<string[]>
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>

@@ -11,6 +11,7 @@ import {
 } from '@anteroom/rfb'
 import { WebSocket } from 'ws'
 import { ClientMessageFilter } from './client-message-filter.ts'
+import { InputDetector } from './input-detector.ts'
 import type { LiveAccess } from './live.ts'
 import { ViewerStream } from './viewer-stream.ts'
 
@@ -43,6 +44,10 @@ export interface View {
   readonly socket: WebSocket
   /** Resolves when somebody else ends the view. */
   readonly stopped: Promise<LiveCloseReason>
+  /** The viewer sees the screen. */
+  readonly onOpen: () => void
+  /** Somebody with control has done something. */
+  readonly onInput: () => void
 }
 
 /** Serves one viewer until the view is over, tells them why, and leaves neither socket behind. Never rejects. */
@@ -87,10 +92,11 @@ async function relay(view: View, viewer: Duplex, scope: Scope): Promise<End> {
     return viewerEnd(error, scope)
   }
   machine.write(sharedClientInit)
+  view.onOpen()
   const picture = new Picture(view.socket)
   return await Promise.race([
     machine.forward(picture.send).then((): End => 'machine_lost'),
-    toMachine(viewer, machine, view.access, scope),
+    toMachine(viewer, machine, view, scope),
     watch(view.socket, picture, scope),
   ])
 }
@@ -118,11 +124,15 @@ class Picture {
   }
 }
 
-async function toMachine(viewer: Duplex, machine: Duplex, access: LiveAccess, scope: Scope): Promise<End> {
+async function toMachine(viewer: Duplex, machine: Duplex, { access, onInput }: View, scope: Scope): Promise<End> {
   const filter = new ClientMessageFilter(access)
+  const input = new InputDetector()
   try {
     for await (const chunk of viewer.iterator({ destroyOnReturn: false }))
-      for (const message of filter.push(chunk)) await write(machine, message)
+      for (const message of filter.push(chunk)) {
+        if (input.isInput(message)) onInput()
+        await write(machine, message)
+      }
   } catch (error) {
     return viewerEnd(error, scope)
   }

@@ -12,6 +12,14 @@ export type { RfbEndpoint } from '@anteroom/rfb'
 
 export type LiveAccess = 'control' | 'view'
 
+/** Of whoever has control of a session, in one view or several. */
+export interface Presence {
+  /** When the view was first opened. A view that is cut opens itself again: that says nothing about a person. */
+  readonly openedAt: number
+  /** When they last typed, pointed or pasted. */
+  readonly inputAt: number | undefined
+}
+
 export interface Live {
   issueTicket(sessionId: string, access: LiveAccess, ttlSeconds: number): Promise<Ticket>
   /** Uses the ticket up. @throws AppError ticket_invalid (the same for unknown, used, late, revoked, another session's) */
@@ -22,6 +30,8 @@ export interface Live {
   close(sessionId: string, reason: LiveCloseReason): Promise<void>
   /** Number of open sockets. */
   viewers(sessionId: string): number
+  /** undefined: nobody with control has opened the view since this process began. */
+  presenceOf(sessionId: string): Presence | undefined
   /** Has the screen been painted (more than one colour over most of it)? undefined while RFB does not answer. */
   isPainted(endpoint: RfbEndpoint, scope: Scope): Promise<boolean | undefined>
 }
@@ -45,23 +55,37 @@ export interface LiveParts {
 export function createLive({ store, clock, publicUrl }: LiveParts): Live {
   const tickets = new Tickets(store, clock, publicUrl)
   const views = new Map<string, Set<(reason: LiveCloseReason) => void>>()
+  const presence = new Map<string, Presence>()
 
   return {
     issueTicket: (sessionId, access, ttlSeconds) => tickets.issue(sessionId, access, ttlSeconds),
     redeemTicket: (sessionId, ticket) => tickets.redeem(sessionId, ticket),
     async serve(sessionId, access, endpoint, socket, scope) {
-      const { promise: stopped, resolve: stop } = Promise.withResolvers<LiveCloseReason>()
+      const { promise: stopped, resolve } = Promise.withResolvers<LiveCloseReason>()
+      let isStopped = false
+      const stop = (reason: LiveCloseReason): void => {
+        isStopped = true
+        resolve(reason)
+      }
       const ofSession = views.get(sessionId) ?? new Set()
       views.set(sessionId, ofSession.add(stop))
-      await serveView({ access, endpoint, socket, stopped }, scope)
+      const note = (input: Pick<Presence, 'inputAt'>): void => {
+        if (isStopped || access !== 'control') return
+        presence.set(sessionId, { openedAt: clock.now(), ...presence.get(sessionId), ...input })
+      }
+      const onOpen = (): void => note({ inputAt: presence.get(sessionId)?.inputAt })
+      const onInput = (): void => note({ inputAt: clock.now() })
+      await serveView({ access, endpoint, socket, stopped, onOpen, onInput }, scope)
       ofSession.delete(stop)
       if (ofSession.size === 0) views.delete(sessionId)
     },
     async close(sessionId, reason) {
       // The sockets first: they close even where the database does not answer.
       for (const stop of views.get(sessionId) ?? []) stop(reason)
+      if (reason !== 'ticket_revoked') presence.delete(sessionId)
       await tickets.revokeAll(sessionId)
     },
+    presenceOf: (sessionId) => presence.get(sessionId),
     viewers: (sessionId) => views.get(sessionId)?.size ?? 0,
     isPainted,
   }

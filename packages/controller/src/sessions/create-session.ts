@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { AppError, newId, newToken } from '@anteroom/base'
 import type { CreateSession, Session } from '@anteroom/contract'
 import { notEnded, type Tx } from '../store/store.ts'
+import { firstLimits } from './limits.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
 
@@ -70,7 +71,7 @@ async function insertRow(
       attempt: 0,
       not_before: 0,
       created_at: now,
-      expires_at: now + (request.timeout_seconds ?? deps.config.timeouts.session_seconds) * 1000,
+      ...firstLimits(deps.config.timeouts, request, now),
     })
     .returningAll()
     .executeTakeFirstOrThrow()

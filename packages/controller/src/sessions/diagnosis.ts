@@ -78,15 +78,15 @@ function sinceLastStage({ stages, created_at }: Session, nowMs: number): string 
   return durationText(nowMs - Date.parse(stages.at(-1)?.started_at ?? created_at))
 }
 
-/** Not a failure of anything, so that nothing is to be repaired. */
-const asWanted: readonly ErrorCode[] = ['session_cancelled', 'consent_denied']
+/** What people did or did not do: nothing is to be repaired. */
+const byPeople: readonly ErrorCode[] = ['session_cancelled', 'consent_denied', 'session_idle', 'session_never_opened']
 
 function adviceOf(findings: Findings): string[] {
   const { session, similar, texts, memoryMiB } = findings
   const code = session.failure?.code
   if (code === undefined) return []
   const advice: string[] = [errorDefinitions[code].hint]
-  if (asWanted.includes(code)) return advice
+  if (byPeople.includes(code)) return advice
   const host = hostOf(texts.host)
   if (host && host.availableMemoryMiB < memoryMiB)
     advice.push(

@@ -4,6 +4,8 @@ import { errorDefinitions, type Failure, type Outcome, type StageName } from '@a
 const outcomeOf = (reason: AppError): Exclude<Outcome, 'completed'> => {
   switch (reason.code) {
     case 'session_expired':
+    case 'session_idle':
+    case 'session_never_opened':
       return 'expired'
     case 'session_cancelled':
       return 'cancelled'

@@ -7,6 +7,7 @@ import type { Tx } from '../store/store.ts'
 import { isDeadline, watchMachine, whyNotBooted } from './autopsy.ts'
 import { failureOf } from './failure.ts'
 import { takeLeave } from './farewell.ts'
+import { limitsOfReady } from './limits.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
 import { isSignedIn, requireScreen } from './sign-in-status.ts'
@@ -106,7 +107,7 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
             Promise.reject(isDeadline(error) ? new AppError('display_blank', { cause: error }) : error),
           )
       })
-      return await rows.move(row, 'ready', 'open')
+      return await rows.move(row, 'ready', 'open', limitsOfReady(config.timeouts, clock.now()))
     },
 
     async signIn(row, scope) {

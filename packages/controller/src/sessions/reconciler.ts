@@ -2,6 +2,7 @@ import { AppError, type Scope } from '@anteroom/base'
 import type { ErrorCode } from '@anteroom/contract'
 import { notEnded } from '../store/store.ts'
 import { createLifecycle } from './lifecycle.ts'
+import type { Limits } from './limits.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
 import { isOpen } from './state.ts'
@@ -28,7 +29,7 @@ export interface Reconciler {
   interrupt(id: string): void
 }
 
-export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconciler {
+export function createReconciler(deps: SessionDeps, rows: SessionRows, limits: Limits): Reconciler {
   const { store, clock, log } = deps
   const lifecycle = createLifecycle(deps, rows)
   const tasks = new Map<string, { readonly done: Promise<void>; readonly interrupt: () => void }>()
@@ -86,8 +87,7 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
 
   function whyEnded(row: SessionRow): AppError {
     if (row.end_requested !== 'expired') return new AppError('session_cancelled')
-    const waited = row.status === 'queued' && held
-    return new AppError('session_expired', waited ? { detail: `no machine could be had: ${held?.message}` } : {})
+    return limits.whyExpired(row, row.status === 'queued' ? held : undefined)
   }
 
   async function countEnded(row: SessionRow): Promise<SessionRow> {
@@ -172,21 +172,8 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows): Reconcil
     held = reason
   }
 
-  async function expireLate(): Promise<void> {
-    const late = await store.db
-      .updateTable('sessions')
-      .set({ end_requested: 'expired' })
-      .where(notEnded)
-      .where('expires_at', '<=', clock.now())
-      .where('end_requested', 'is', null)
-      .where('status', '<>', 'ending')
-      .returning('id')
-      .execute()
-    for (const { id } of late) tasks.get(id)?.interrupt()
-  }
-
   async function tick(scope: Scope): Promise<void> {
-    await expireLate()
+    for (const id of await limits.enforce()) tasks.get(id)?.interrupt()
     await admitQueued(scope)
     const due = await store.db
       .selectFrom('sessions')

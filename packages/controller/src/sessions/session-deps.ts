@@ -31,7 +31,7 @@ export interface SessionDeps {
   readonly images: Pick<Images, 'current' | 'get' | 'collect'>
   readonly evidence: Pick<Evidence, 'keep' | 'read' | 'fileOf' | 'collect'>
   readonly measureHost: () => Promise<HostMeasurement>
-  readonly live: Pick<Live, 'close' | 'isPainted'>
+  readonly live: Pick<Live, 'close' | 'isPainted' | 'presenceOf'>
   readonly egress: Egress
   readonly vault: Vault
   readonly connections: Pick<Connections, 'ensure'>

@@ -24,6 +24,7 @@ type Change = Partial<
     | 'machine_origin'
     | 'failure'
     | 'captured'
+    | 'first_connect_expires_at'
     | 'ended_at'
   >
 >
@@ -84,7 +85,9 @@ export function createSessionRows(store: Store, events: Events, clock: Clock): S
       throw new AppError('session_not_ready', { detail: `${row.status} cannot become ${to}` })
     const updated = await tx
       .updateTable('sessions')
-      .set({ ...change, status: to, version: row.version + 1, attempt: 0, not_before: 0 })
+      // Waiting for a person belongs to one state: each change begins without it.
+      .set({ first_connect_expires_at: null, idle_expires_at: null, ...change })
+      .set({ status: to, version: row.version + 1, attempt: 0, not_before: 0 })
       .where('id', '=', row.id)
       .where('version', '=', row.version)
       .returningAll()
@@ -132,6 +135,7 @@ export function createSessionRows(store: Store, events: Events, clock: Clock): S
 }
 
 const time = (ms: number): string => new Date(ms).toISOString()
+const timeOrNull = (ms: number | null): string | null => (ms === null ? null : time(ms))
 
 /** Several stages may begin in the same millisecond; their order is that of the story. */
 const inOrder = (stages: readonly Row<'stages'>[]): Row<'stages'>[] =>
@@ -160,6 +164,9 @@ function toResource(row: SessionRow, stages: readonly Row<'stages'>[]): Session 
     return_url: row.return_url,
     created_at: time(row.created_at),
     expires_at: time(row.expires_at),
-    ended_at: row.ended_at === null ? null : time(row.ended_at),
+    may_extend_until: time(row.may_extend_until ?? row.expires_at),
+    first_connect_expires_at: timeOrNull(row.first_connect_expires_at),
+    idle_expires_at: timeOrNull(row.idle_expires_at),
+    ended_at: timeOrNull(row.ended_at),
   }
 }

@@ -1,9 +1,18 @@
 import { AppError, type Scope } from '@anteroom/base'
-import type { CreatedSession, CreateSession, Diagnosis, Outcome, Session, SessionStatus } from '@anteroom/contract'
+import type {
+  CreatedSession,
+  CreateSession,
+  Diagnosis,
+  ExtendSession,
+  Outcome,
+  Session,
+  SessionStatus,
+} from '@anteroom/contract'
 import type { RfbEndpoint } from '../live/live.ts'
 import { type CreateOptions, insertSession } from './create-session.ts'
 import { diagnose } from './diagnosis.ts'
 import { evidenceOf } from './farewell.ts'
+import { createLimits } from './limits.ts'
 import { listSessions } from './list-sessions.ts'
 import { similarTo, usualDurations } from './peers.ts'
 import { createReconciler } from './reconciler.ts'
@@ -35,6 +44,8 @@ export interface Sessions {
   requestEnd(id: string, outcome: Extract<Outcome, 'cancelled' | 'expired'>): Promise<Session>
   /** "I am signed in". @throws AppError session_not_ready, session_over */
   requestCapture(id: string): Promise<Session>
+  /** Somebody is there, and wants more time. @throws AppError extension_refused, session_over */
+  extend(id: string, how: ExtendSession): Promise<Session>
   /** Where the live view connects. @throws AppError session_not_ready, session_over */
   rfbEndpoint(id: string): Promise<RfbEndpoint>
   /** Removes what nobody holds from the host, now and not within a minute. */
@@ -46,7 +57,8 @@ export interface Sessions {
 export function createSessions(deps: SessionDeps): Sessions {
   const { store } = deps
   const rows = createSessionRows(store, deps.events, deps.clock)
-  const reconciler = createReconciler(deps, rows)
+  const limits = createLimits(deps, rows)
+  const reconciler = createReconciler(deps, rows, limits)
 
   const sessions: Sessions = {
     async create(request, options) {
@@ -91,10 +103,17 @@ export function createSessions(deps: SessionDeps): Sessions {
         throw new AppError('session_not_ready', { detail: `the session is ${row.status}; it must be ready` })
       await store.db
         .updateTable('sessions')
-        .set({ capture_requested: 1 })
+        // From here on nobody is waited for.
+        .set({ capture_requested: 1, first_connect_expires_at: null, idle_expires_at: null })
         .where('id', '=', id)
         .where('status', '=', 'ready')
         .execute()
+      return await sessions.get(id)
+    },
+
+    async extend(id, how) {
+      await limits.extend(id, how)
+      deps.events.notify(id)
       return await sessions.get(id)
     },
 

@@ -174,4 +174,15 @@ export const migrations: readonly Migration[] = [
       `create index credentials_by_wrapping_key on credentials (wrapping_key_id)`,
     ],
   },
+  {
+    number: 4,
+    name: 'limits of a session',
+    statements: [
+      `alter table sessions add column may_extend_until integer`,
+      `alter table sessions add column first_connect_expires_at integer`,
+      `alter table sessions add column idle_expires_at integer`,
+      `alter table sessions add column expired_by text
+        check (expired_by in ('session_expired', 'session_idle', 'session_never_opened'))`,
+    ],
+  },
 ]

@@ -5,7 +5,7 @@ import { openSqlite, sqliteDialect } from './sqlite-dialect.ts'
 import type { Tables } from './tables.ts'
 
 export { notEnded } from './not-ended.ts'
-export type { NewRow, Row, Tables } from './tables.ts'
+export type { LimitCode, NewRow, Row, Tables } from './tables.ts'
 
 /** A Kysely to query with: the database itself, or a transaction on it. */
 export type Db = Kysely<Tables>

@@ -1,5 +1,6 @@
 import type {
   CaptureSummary,
+  ErrorCode,
   Failure,
   KeyScope,
   MachineOrigin,
@@ -11,6 +12,9 @@ import type { Generated, Insertable, Selectable } from 'kysely'
 
 /** Times are integer milliseconds since 1970; JSON is text, parsed and printed by the module that owns the table. */
 type Json<_T> = string
+
+/** The limits that end a session, by their error codes. */
+export type LimitCode = Extract<ErrorCode, 'session_expired' | 'session_idle' | 'session_never_opened'>
 
 export interface SessionsTable {
   id: string
@@ -42,7 +46,16 @@ export interface SessionsTable {
   /** The reconciler leaves the row alone until then. */
   not_before: number
   created_at: number
+  /** The hard limit. */
   expires_at: number
+  /** No extension goes beyond; null: the row was made before there were any. */
+  may_extend_until: number | null
+  /** In force while the session is ready and nobody has opened its view. */
+  first_connect_expires_at: number | null
+  /** In force from then until the person is done. */
+  idle_expires_at: number | null
+  /** Which limit it was, when `end_requested` is `expired`. */
+  expired_by: LimitCode | null
   ended_at: number | null
 }
 

@@ -13,10 +13,13 @@ const hostedPage = z.object({
   provider: providerSummary.nullable(),
   /** For clocks that are wrong on the person's side. */
   server_time: z.iso.datetime(),
+  /** How long nobody may do anything, while `session.idle_expires_at` is in force. */
+  idle_seconds: z.number().int(),
 })
 
 /** What the account owner's browser does with the link that it was sent. */
-export function hostedPageRoutes(app: HttpApp, { access, sessions, providers, clock, origins }: RouteContext): void {
+export function hostedPageRoutes(app: HttpApp, context: RouteContext): void {
+  const { access, sessions, providers, clock, config, origins } = context
   app.post(
     '/v1/sessions/:id/entry',
     {
@@ -55,6 +58,7 @@ export function hostedPageRoutes(app: HttpApp, { access, sessions, providers, cl
         session: sessionFor(request.principal, shown),
         provider: providers.list().find(({ name }) => name === shown.provider) ?? null,
         server_time: new Date(clock.now()).toISOString(),
+        idle_seconds: config.timeouts.idle_seconds,
       }
     },
   )

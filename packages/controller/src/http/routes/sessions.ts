@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { Scope } from '@anteroom/base'
-import { createdSession, createSession, diagnosis, session, sessionStatus } from '@anteroom/contract'
+import { createdSession, createSession, diagnosis, extendSession, session, sessionStatus } from '@anteroom/contract'
 import { z } from 'zod'
 import { principalName } from '../authorisation.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
@@ -98,6 +98,20 @@ function sessionActions(app: HttpApp, { sessions }: RouteContext): void {
       },
     },
     async (request) => sessionFor(request.principal, await sessions.requestCapture(request.params.id)),
+  )
+  app.post(
+    '/v1/sessions/:id/extend',
+    {
+      config: { access },
+      schema: {
+        tags,
+        summary: 'Say that somebody is there and needs more time',
+        params: sessionParams,
+        body: extendSession,
+        response: { 200: session },
+      },
+    },
+    async ({ principal, params, body }) => sessionFor(principal, await sessions.extend(params.id, body)),
   )
   app.post(
     '/v1/sessions/:id/cancel',
