@@ -8,6 +8,8 @@ import { runtimePackages, testPackages } from './system-packages.mjs'
 import { countTests, sum, summaryLine } from './test-report.mjs'
 
 const projects = ['unit', 'host', 'e2e']
+/** What takes too long for each time: `npm run test:long`. */
+const onlyByName = ['long']
 const bin = (name) => join(root, 'node_modules/.bin', name)
 
 /** Node 24 runs everything from here on: the tools are scripts of it. */
@@ -39,8 +41,9 @@ async function runParts(parts) {
 
 await runMain(async () => {
   const [only, ...args] = process.argv.slice(2)
-  if (only !== undefined && !projects.includes(only))
-    throw new SetUpError(`There is no part ${only}.\nUsage: npm test [-- ${projects.join('|')} [arguments of vitest]]`)
+  const names = [...projects, ...onlyByName]
+  if (only !== undefined && !names.includes(only))
+    throw new SetUpError(`There is no part ${only}.\nUsage: npm test [-- ${names.join('|')} [arguments of vitest]]`)
   const home = homeOf()
   const directory = await mkdtemp(join(tmpdir(), 'anteroom-test-'))
   try {
@@ -51,7 +54,7 @@ await runMain(async () => {
       ['types', check('tsc', ['--noEmit', '-p', 'tsconfig.json'])],
       ['lint', check('biome', ['check', '.'])],
     ]
-    const chosen = projects.filter((name) => only === undefined || name === only)
+    const chosen = only === undefined ? projects : [only]
     const rows = await runParts([
       ...(only === undefined ? checks : []),
       ...chosen.map((name) => [name, project(name, args, home, directory)]),

@@ -59,11 +59,11 @@ test('the person signs in and consents; the tokens are theirs', async () => {
   expect([again.status, await again.json()]).toMatchObject([409, { code: 'session_not_ready' }])
 
   const hands = await machine.hands()
-  const login = await machine.pageAt(`${issuer}/interaction/`)
+  const login = await machine.formAt(`${issuer}/interaction/`)
   const loginUrl = login.url
   hands.type('alice\tsecret\r')
   const consent = await machine.scope.until(async () => {
-    const page = await machine.pageAt(`${issuer}/interaction/`)
+    const page = await machine.formAt(`${issuer}/interaction/`)
     return page.url === loginUrl ? undefined : page
   }, 50)
   hands.type('\r')

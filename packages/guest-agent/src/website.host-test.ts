@@ -86,7 +86,7 @@ test('captures what the person is signed in with, and Playwright goes on from th
   const early = await machine.call('POST', '/v1/capture')
   expect([early.status, await early.json()]).toMatchObject([409, { code: 'session_not_ready' }])
 
-  const page = await machine.pageAt(`${origin}/login`)
+  const page = await machine.formAt(`${origin}/login`)
   const hands = await machine.hands()
   hands.type('pa55\r')
   await machine.untilStatus(({ phase, version }) => version > waiting.version && phase === 'signed_in')
@@ -126,7 +126,7 @@ test('a flash of the home page is no sign-in', async () => {
   await machine.open(provider())
   const { version } = await machine.untilStatus(({ phase }) => phase === 'waiting')
   const hands = await machine.hands()
-  const page = await machine.pageAt(`${origin}/login`)
+  const page = await machine.formAt(`${origin}/login`)
   await page.evaluate(`document.forms[0].action = '/wrong'`, machine.scope)
   hands.type('wrong')
   const flashed = new Promise<void>((resolve) => {
@@ -134,7 +134,7 @@ test('a flash of the home page is no sign-in', async () => {
   })
   hands.type('\r')
   await flashed
-  await machine.pageAt(`${origin}/login`)
+  await machine.formAt(`${origin}/login`)
   hands.type('right\r')
   // One change since then, so that it never was anything but waiting.
   const status = await machine.untilStatus(({ phase }) => phase === 'signed_in')

@@ -38,6 +38,8 @@ export interface TestMachine {
   capture(): Promise<{ captured: AgentCaptured; payload: unknown }>
   /** The person's tab, when it shows an address that starts so. */
   pageAt(prefix: string): Promise<Page>
+  /** The person's tab at such an address, when keys go to a field or a button of it: a page has loaded a while before that. */
+  formAt(prefix: string): Promise<Page>
   close(): Promise<void>
 }
 
@@ -96,6 +98,10 @@ export async function startTestMachine(): Promise<TestMachine> {
       after = status.version
     }
   }
+  const pageAt: TestMachine['pageAt'] = (prefix) =>
+    scope.run({ name: `page at ${prefix}`, deadlineMs: 20_000 }, (waiting) =>
+      waiting.until(() => agent.browser.pages.find(({ url, loading }) => url.startsWith(prefix) && !loading), 50),
+    )
   return {
     agent,
     scope,
@@ -118,9 +124,15 @@ export async function startTestMachine(): Promise<TestMachine> {
       const { plaintext } = await compactDecrypt(captured.sealed, keys.privateKey)
       return { captured, payload: JSON.parse(new TextDecoder().decode(plaintext)) as unknown }
     },
-    pageAt: (prefix) =>
-      scope.run({ name: `page at ${prefix}`, deadlineMs: 20_000 }, (waiting) =>
-        waiting.until(() => agent.browser.pages.find(({ url, loading }) => url.startsWith(prefix) && !loading), 50),
+    pageAt,
+    formAt: (prefix) =>
+      scope.run({ name: `form at ${prefix}`, deadlineMs: 20_000 }, (waiting) =>
+        waiting.until(async () => {
+          const page = await pageAt(prefix)
+          const takesKeys = `document.hasFocus() && document.activeElement.matches('input, button')`
+          // A page that is left meanwhile has no answer.
+          return (await page.evaluate<boolean>(takesKeys, waiting).catch(() => false)) ? page : undefined
+        }, 50),
       ),
     async close() {
       link.close()

@@ -154,11 +154,12 @@ describe.each(['tap', 'user'] as const)('%s slots', (kind) => {
       // In a guest, 127.x is the guest.
       const others = [...hostAddresses(one.slot), two.slot.ip, '198.51.100.1'].filter((ip) => !ip.startsWith('127.'))
       const tried = [...others, '172.16.0.1'].flatMap((ip) =>
-        [listener.port, ...slotPorts].map((port) => connect(ip, port)),
+        [listener.port, ...slotPorts].map((port) => () => connect(ip, port)),
       )
-      for (const answer of await Promise.all([...tried, ...others.map(ping)])) expect(answer).toMatch(/status [1-9]/)
-      for (const answer of await Promise.all(['172.16.0.1', ...others].map(lookUp)))
-        expect(answer).toContain('no servers could be reached')
+      const pinged = others.map((ip) => () => ping(ip))
+      for (const answer of await fewAtATime([...tried, ...pinged])) expect(answer).toMatch(/status [1-9]/)
+      const lookedUp = ['172.16.0.1', ...others].map((ip) => () => lookUp(ip))
+      for (const answer of await fewAtATime(lookedUp)) expect(answer).toContain('no servers could be reached')
       expect(listener.reached()).toBe(1)
       if (kind === 'tap') expect(await refused(one.slot)).toBeGreaterThan(tried.length)
     } finally {
@@ -252,6 +253,14 @@ const ask = async (slot: Pick<Slot, 'ip'>, port: number, path: string, scope: Sc
   })
   if (!response.ok) throw new Error(`status ${response.status}`)
   return await response.text()
+}
+
+/** A guest of one emulated processor that is asked everything at once answers nothing within the time that it has. */
+async function fewAtATime(asking: readonly (() => Promise<string>)[]): Promise<string[]> {
+  const answers: string[] = []
+  for (let next = 0; next < asking.length; next += 4)
+    answers.push(...(await Promise.all(asking.slice(next, next + 4).map((askNext) => askNext()))))
+  return answers
 }
 
 /** Every IPv4 address of this host that a guest could know; the host's end of its own slot first. */
