@@ -43,10 +43,10 @@ export interface ControllerProcess {
   readonly api: Api
   /** As Ctrl-C does it. Gives the exit code. */
   stop(): Promise<number | null>
-  /** Ends it as systemd does, and starts the next one on the same state directory: only that one is to be used from then on. */
-  restart(): Promise<ControllerProcess>
-  /** Kills it, and starts the next one on the same state directory: only that one is to be used from then on. */
-  crash(): Promise<ControllerProcess>
+  /** Ends it as systemd does, and starts the next one, at the same address: only that one is to be used from then on. */
+  restart(meanwhile?: () => Promise<void>): Promise<ControllerProcess>
+  /** Kills it and starts the next one, at the same address: only that one is to be used from then on. */
+  crash(meanwhile?: () => Promise<void>): Promise<ControllerProcess>
   /** Stops it, ends what it left and removes its state directory. */
   remove(): Promise<void>
 }
@@ -77,8 +77,9 @@ export async function startControllerProcess(
   return await launch(setting.entry, home, join(logs, `controller-${name}.log`))
 }
 
-async function launch(entry: Setting['entry'], home: string, logFile: string): Promise<ControllerProcess> {
-  const child = await spawnController(entry, home, logFile)
+/** `port` 0: any free one. */
+async function launch(entry: Setting['entry'], home: string, logFile: string, port = '0'): Promise<ControllerProcess> {
+  const child = await spawnController(entry, home, logFile, port)
   try {
     const { url, pid } = await whenReady(home, child)
     const key = (await readFile(join(home, 'operator.key'), 'utf8')).trim()
@@ -92,17 +93,20 @@ async function launch(entry: Setting['entry'], home: string, logFile: string): P
       await cleanHome(home)
       await rm(home, { recursive: true })
     }
-    const crash = async (): Promise<ControllerProcess> => {
+    const again = (): Promise<ControllerProcess> => launch(entry, home, logFile, new URL(url).port)
+    const crash = async (meanwhile?: () => Promise<void>): Promise<ControllerProcess> => {
       process.kill(pid, 'SIGKILL')
       await exitOf(child)
       // Killed, it could not take back where it was.
       await rm(join(home, 'run/controller.json'))
-      return await launch(entry, home, logFile)
+      await meanwhile?.()
+      return await again()
     }
-    const restart = async (): Promise<ControllerProcess> => {
+    const restart = async (meanwhile?: () => Promise<void>): Promise<ControllerProcess> => {
       process.kill(pid, 'SIGTERM')
       await exitOf(child)
-      return await launch(entry, home, logFile)
+      await meanwhile?.()
+      return await again()
     }
     return { home, url, pid, api: new Api(url, key), stop, restart, crash, remove }
   } catch (error) {
@@ -127,10 +131,11 @@ async function spawnController(
   entry = 'packages/controller/src/main.ts',
   home: string,
   logFile: string,
+  port: string,
 ): Promise<ChildProcess> {
   await using log = await open(logFile, 'a')
   const settings = Object.entries(process.env).filter(([variable]) => !variable.startsWith('ANTEROOM_'))
-  return spawn(process.execPath, [entry, '--port', '0', '--home', home], {
+  return spawn(process.execPath, [entry, '--port', port, '--home', home], {
     cwd: root,
     stdio: ['ignore', log.fd, log.fd],
     env: Object.fromEntries(settings),

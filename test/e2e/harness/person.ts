@@ -9,6 +9,8 @@ export const person = account
 export interface Moments {
   /** The login page is on the screen. */
   readonly atLogin?: () => Promise<void>
+  /** Half of the name is typed; what is typed next comes behind it. */
+  readonly withinName?: () => Promise<void>
   /** The name is typed, the password not yet. */
   readonly halfway?: () => Promise<void>
 }
@@ -28,7 +30,13 @@ export async function signInAsPerson(page: Page, hostedUrl: string, provider: st
   await screen.noLongerSee(focusColour, 'the ring')
   await screen.click(nameField)
   await screen.see(focusColour, 'the name field again')
-  await screen.type(person.name)
+  const half = Math.ceil(person.name.length / 2)
+  await screen.type(person.name.slice(0, half))
+  if (moments.withinName) {
+    await moments.withinName()
+    await screen.connected()
+  }
+  await screen.type(person.name.slice(half))
   await screen.press('Tab')
   const isBelow = (box: Box): boolean => box.y > nameField.y
   await screen.see(focusColour, 'the password field', isBelow)

@@ -56,7 +56,8 @@ function Faces({ page, offline, why }: { page: HostedPage; offline: boolean; why
         </Suspense>
       )}
       {face === 'over' ? <Over page={page} /> : (face !== 'live' || !shown) && <Starting page={page} />}
-      {offline && <Note>{wordsFor(why)} Trying again.</Note>}
+      {/* The screen says itself why it was cut. */}
+      {offline && (face !== 'live' || !shown) && <Note>{wordsFor(why)} Trying again.</Note>}
     </>
   )
 }

@@ -31,8 +31,9 @@ export function closeWords(code: number, online: boolean): CloseWords {
 }
 
 const firstWaitMs = 250
-const longestWaitMs = 8000
+/** With the most of the spread, and the moment that a picture takes, the view is back within three seconds of what it waits for. */
+const longestWaitMs = 1500
 
-/** Grows from a quarter of a second to eight; `random` (0…1) spreads viewers that were cut at the same moment. */
+/** Grows from a quarter of a second; `random` (0…1) spreads viewers that were cut at the same moment. */
 export const backoffMs = (attempt: number, random: number): number =>
   Math.min(longestWaitMs, firstWaitMs * 2 ** (attempt - 1)) * (0.75 + random / 2)
