@@ -19,7 +19,20 @@ export const runtimePackages = [
   },
 ]
 
-export const testPackages = [{ name: 'chromium', file: 'chromium', use: 'is the account owner’s browser in tests' }]
+export const testPackages = [
+  { name: 'chromium', file: 'chromium', use: 'is the account owner’s browser in tests' },
+  {
+    name: 'tigervnc-standalone-server',
+    file: 'Xtigervnc',
+    use: 'is the screen of agents that are tested without a machine',
+  },
+  { name: 'openbox', file: 'openbox', use: 'manages the windows on it' },
+  {
+    name: 'busybox-static',
+    file: '/bin/busybox',
+    use: 'is all there is in the small guest that monitors are tested with',
+  },
+]
 
 export const benchPackages = [
   { name: 'websockify', file: 'websockify', use: 'is what the live view’s gateway is compared with' },
