@@ -17,7 +17,8 @@ const packageImports: Record<string, readonly string[]> = {
   image: ['base', 'contract', 'snapshot', 'vmm'],
   demo: ['base', 'contract'],
   web: ['contract'],
-  cli: ['base', 'contract'],
+  cli: ['base', 'contract', 'sdk'],
+  sdk: [],
 }
 
 /** Which folder of the controller may import which; always its public file, named like the folder. */

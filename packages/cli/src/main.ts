@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { AppError } from '@anteroom/base'
 import { errorDefinitions } from '@anteroom/contract'
+import { AnteroomError } from '@anteroom/sdk'
 import { type Command, UsageError } from './command.ts'
 import { backupKey } from './commands/backup-key.ts'
 import { doctor } from './commands/doctor.ts'
@@ -50,7 +51,7 @@ try {
     process.stderr.write(`${error.message}\n\n${usage()}\n`)
     process.exitCode = 2
   } else {
-    const { code, message } = AppError.from(error)
+    const { code, message } = error instanceof AnteroomError ? error : AppError.from(error)
     process.stderr.write(`${message} (${code})\n${errorDefinitions[code].hint}\n`)
     process.exitCode = 1
   }

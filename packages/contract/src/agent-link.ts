@@ -24,7 +24,7 @@
  *      `:authority` = `egress`, whose bytes are that connection's bytes. The proxy itself runs in the controller.
  */
 import { z } from 'zod'
-import { errorCodes } from './errors.ts'
+import { errorCode } from './errors.ts'
 import { machineId, sessionId } from './ids.ts'
 import { providerDefinition } from './provider.ts'
 import { captureSummary } from './session.ts'
@@ -81,7 +81,7 @@ export const agentStatus = z.object({
   phase: z.enum(['idle', 'opening', 'waiting', 'signed_in', 'captured', 'failed']),
   display: agentHello.shape.display,
   browser: agentHello.shape.browser,
-  failure: z.object({ code: z.enum(errorCodes), detail: z.string().max(2000) }).nullable(),
+  failure: z.object({ code: errorCode, detail: z.string().max(2000) }).nullable(),
 })
 export type AgentStatus = z.infer<typeof agentStatus>
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { errorCodes } from './errors.ts'
+import { errorCode } from './errors.ts'
 import { imageId, machineId, sessionId } from './ids.ts'
 import { machineOrigins } from './machine.ts'
 import { outcome, sessionStatus, stageName } from './session.ts'
@@ -27,7 +27,7 @@ export const diagnosis = z.object({
   /** One or two sentences. */
   summary: z.string(),
   /** null: nothing went wrong. */
-  code: z.enum(errorCodes).nullable(),
+  code: errorCode.nullable(),
   /** What exactly happened; never a secret. */
   detail: z.string().nullable(),
   /** null: it never had one. */

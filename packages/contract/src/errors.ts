@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { hostErrors } from './host-errors.ts'
 import { requestErrors } from './request-errors.ts'
 import { signInErrors } from './sign-in-errors.ts'
@@ -12,5 +13,8 @@ export const errorDefinitions = { ...requestErrors, ...hostErrors, ...signInErro
 export type ErrorCode = keyof typeof errorDefinitions
 
 export const errorCodes = Object.keys(errorDefinitions) as [ErrorCode, ...ErrorCode[]]
+
+/** Named, so that the description of the API has the list once. */
+export const errorCode = z.enum(errorCodes).meta({ id: 'ErrorCode' })
 
 export const isErrorCode = (value: string): value is ErrorCode => Object.hasOwn(errorDefinitions, value)

@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import { errorCodes } from './errors.ts'
+import { errorCode } from './errors.ts'
 import { snapshotId } from './ids.ts'
 
 export const snapshotStatus = z.discriminatedUnion('status', [
   /** Machines are restored from it. */
   z.object({ status: z.literal('ready'), id: snapshotId }),
   /** Machines boot meanwhile. `code`: what is wrong with the one that is replaced; null where there was none. */
-  z.object({ status: z.literal('building'), code: z.enum(errorCodes).nullable(), why: z.string() }),
-  z.object({ status: z.literal('failed'), code: z.enum(errorCodes), why: z.string() }),
+  z.object({ status: z.literal('building'), code: errorCode.nullable(), why: z.string() }),
+  z.object({ status: z.literal('failed'), code: errorCode, why: z.string() }),
   /** Machines always boot. */
   z.object({ status: z.literal('off') }),
 ])
@@ -25,7 +25,7 @@ export const poolStatus = z.object({
   /** Being made or taken down. */
   filling: z.int(),
   /** Why fewer are ready than wanted; `code` where it is a fault. */
-  reason: z.object({ code: z.enum(errorCodes).nullable(), detail: z.string() }).nullable(),
+  reason: z.object({ code: errorCode.nullable(), detail: z.string() }).nullable(),
   snapshot: snapshotStatus,
 })
 export type PoolStatus = z.infer<typeof poolStatus>

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { errorCodes } from './errors.ts'
+import { errorCode } from './errors.ts'
 
 /** RFC 9457 problem details. */
 export const problem = z
@@ -7,7 +7,7 @@ export const problem = z
     type: z.string(),
     title: z.string(),
     status: z.number().int(),
-    code: z.enum(errorCodes),
+    code: errorCode,
     detail: z.string().optional(),
     /** JSON pointers (RFC 6901) into the body, or names of parameters, each with what is wrong there. */
     fields: z.array(z.object({ pointer: z.string(), message: z.string() })).optional(),

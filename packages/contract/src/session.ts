@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { errorCodes } from './errors.ts'
+import { errorCode } from './errors.ts'
 import { connectionId, imageId, machineId, sessionId } from './ids.ts'
 import { machineOrigins } from './machine.ts'
 
@@ -36,7 +36,7 @@ export const stage = z.object({
 })
 
 export const failure = z.object({
-  code: z.enum(errorCodes),
+  code: errorCode,
   stage: stageName.nullable(),
   /** One sentence for the account owner. */
   message: z.string(),

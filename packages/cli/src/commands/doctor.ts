@@ -1,7 +1,6 @@
-import { AppError } from '@anteroom/base'
 import { type DoctorReport, doctorReport } from '@anteroom/contract'
 import { type Command, UsageError } from '../command.ts'
-import { Controller } from '../controller.ts'
+import { controllerOf, isUnreachable } from '../controller.ts'
 import { runEntry } from '../run-entry.ts'
 import { probe, probeText } from './probe.ts'
 
@@ -13,7 +12,7 @@ export const doctor: Command = {
   async run(words, { home, json, flags }) {
     if (words.length > 0) throw new UsageError('The doctor takes no names.')
     const report = await examine(home, flags.has('fix'))
-    const tried = flags.has('probe') ? await probe(await Controller.of(home)) : null
+    const tried = flags.has('probe') ? await probe(await controllerOf(home)) : null
     const exitCode = report.verdict === 'failed' || tried?.outcome === 'failed' ? 1 : 0
     if (json) return { text: JSON.stringify({ ...report, probe: tried }, null, 2), exitCode }
     return { text: [reportText(report), ...(tried ? [probeText(tried)] : [])].join('\n\n'), exitCode }
@@ -23,12 +22,9 @@ export const doctor: Command = {
 /** By the controller that runs, else without one. */
 async function examine(home: string, fix: boolean): Promise<DoctorReport> {
   try {
-    const controller = await Controller.of(home)
-    return fix
-      ? await controller.post('/v1/doctor', { fix: true }, doctorReport)
-      : await controller.get('/v1/doctor', doctorReport)
+    return await (await controllerOf(home)).doctor({ fix })
   } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'controller_unreachable') throw error
+    if (!isUnreachable(error)) throw error
     const printed = await runEntry('doctor-main.ts', ['--home', home, ...(fix ? ['--fix'] : [])])
     return doctorReport.parse(JSON.parse(printed))
   }

@@ -1,18 +1,17 @@
 import { durationText } from '@anteroom/base'
-import { type Diagnosis, diagnosis, sessionId } from '@anteroom/contract'
+import { type Diagnosis, sessionId } from '@anteroom/contract'
 import { type Command, UsageError } from '../command.ts'
-import { Controller } from '../controller.ts'
+import { controllerOf } from '../controller.ts'
 
 export const explain: Command = {
   name: 'explain',
   synopsis: 'explain <session>',
   does: 'what happened to a session, why it ended, what says so, what to do',
   flags: [],
-  async run([id, ...more], { home, json }) {
+  async run([id = '', ...more], { home, json }) {
     if (!sessionId.safeParse(id).success || more.length > 0)
       throw new UsageError('Name one session: ses_ and 24 letters or digits, as the dashboard and the log show it.')
-    const controller = await Controller.of(home)
-    const found = await controller.get(`/v1/sessions/${id}/diagnosis`, diagnosis)
+    const found = await (await controllerOf(home)).sessions.diagnosis(id)
     return { text: json ? JSON.stringify(found, null, 2) : explanation(found), exitCode: 0 }
   },
 }

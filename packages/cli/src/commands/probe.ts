@@ -1,7 +1,5 @@
 import { AppError, durationText, Scope } from '@anteroom/base'
-import { machine, providerSummary, type Session, session } from '@anteroom/contract'
-import { z } from 'zod'
-import type { Controller } from '../controller.ts'
+import type { Anteroom, Session } from '@anteroom/sdk'
 
 export interface Probe {
   readonly outcome: 'ok' | 'failed'
@@ -13,30 +11,27 @@ export interface Probe {
 /** Longer than any boot under emulation. */
 const probeMs = 300_000
 const demo = 'demo-site'
-const providers = z.object({ items: z.array(providerSummary) })
-const machines = z.object({ items: z.array(machine) })
 
 /**
  * A real session, up to a screen that was seen painted; cancelled then, and looked for. Nobody signs in.
  * @throws AppError provider_unknown when there is none to try with
  */
-export async function probe(controller: Controller): Promise<Probe> {
-  const { items } = await controller.get('/v1/providers', providers)
+export async function probe(anteroom: Anteroom): Promise<Probe> {
+  const { items } = await anteroom.providers()
   const provider = items.find(({ name }) => name === demo) ?? items[0]
   if (!provider) throw new AppError('provider_unknown', { detail: 'there is no provider to try a session with' })
-  const body = { provider: provider.name, subject: 'doctor' }
-  const { id } = await controller.post('/v1/sessions', body, session)
+  const { id } = await anteroom.sessions.create({ provider: provider.name, subject: 'doctor' })
   const until = (holds: (now: Session) => boolean): Promise<Session> =>
     Scope.root('probe').run({ name: 'the session of the probe', deadlineMs: probeMs }, (scope) =>
       scope.until(async () => {
-        const now = await controller.get(`/v1/sessions/${id}`, session)
+        const now = await anteroom.sessions.get(id)
         return holds(now) || now.status === 'ended' ? now : undefined
       }, 100),
     )
   await until(({ status }) => status === 'ready')
-  await controller.post(`/v1/sessions/${id}/cancel`, {}, session)
+  await anteroom.sessions.cancel(id)
   const ended = await until(() => false)
-  const left = (await controller.get('/v1/machines', machines)).items.filter(({ session_id }) => session_id === id)
+  const left = (await anteroom.machines()).filter(({ session_id }) => session_id === id)
   const isWell = ended.outcome === 'cancelled' && left.length === 0
   return { outcome: isWell ? 'ok' : 'failed', session: ended, left: left.map((one) => one.id) }
 }

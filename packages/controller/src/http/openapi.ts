@@ -23,7 +23,7 @@ import { operatorCookie, visitorCookie } from './authorisation.ts'
 import { problemType } from './problem.ts'
 import type { RouteAccess } from './route-table.ts'
 
-/** What the description names once and refers to; `problem` names itself. */
+/** What the description names once and refers to; `problem` and `errorCode` name themselves. */
 const components = {
   Session: session,
   CreatedSession: createdSession,
@@ -80,7 +80,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
 /** The transform adds a twin of every component for requests; these are answers only. */
 function withoutInputs(document: ReturnType<typeof jsonSchemaTransformObject>): typeof document {
   const schemas = 'components' in document ? document.components?.schemas : undefined
-  for (const name of Object.keys(components).concat('Problem')) delete schemas?.[`${name}Input`]
+  for (const name of Object.keys(components).concat('Problem', 'ErrorCode')) delete schemas?.[`${name}Input`]
   return document
 }
 

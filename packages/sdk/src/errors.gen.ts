@@ -1,0 +1,430 @@
+/** Generated from the contract; see openapi-sdk.test.ts of the controller. */
+export const errorDefinitions = {
+  "invalid_request": {
+    "status": 400,
+    "title": "Invalid request",
+    "retryable": false,
+    "person": "This link is not valid.",
+    "hint": "Correct the fields named in `fields` and send the request again."
+  },
+  "body_too_large": {
+    "status": 413,
+    "title": "Body too large",
+    "retryable": false,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "Send at most the number of bytes named in `detail`."
+  },
+  "unsupported_media_type": {
+    "status": 415,
+    "title": "Unsupported media type",
+    "retryable": false,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "Send `Content-Type: application/json`."
+  },
+  "unauthenticated": {
+    "status": 401,
+    "title": "Not signed in",
+    "retryable": false,
+    "person": "You are not signed in here.",
+    "hint": "Send `Authorization: Bearer <key>`; the operator key is in `$ANTEROOM_HOME/operator.key`."
+  },
+  "forbidden": {
+    "status": 403,
+    "title": "Not allowed",
+    "retryable": false,
+    "person": "You may not do this.",
+    "hint": "Use a key that has the scope named in `detail`."
+  },
+  "origin_refused": {
+    "status": 403,
+    "title": "Origin refused",
+    "retryable": false,
+    "person": "This page may not open the live view.",
+    "hint": "Open the page at the address in `hosted_url`; Host and Origin must name this controller."
+  },
+  "not_found": {
+    "status": 404,
+    "title": "Not found",
+    "retryable": false,
+    "person": "There is nothing at this address.",
+    "hint": "Check the id; ids start with their kind (ses_, con_, crd_, …)."
+  },
+  "method_not_allowed": {
+    "status": 405,
+    "title": "Method not allowed",
+    "retryable": false,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "See /openapi.json for the methods of this address."
+  },
+  "provider_unknown": {
+    "status": 422,
+    "title": "Unknown provider",
+    "retryable": false,
+    "person": "This sign-in is not set up here.",
+    "hint": "List the configured providers with GET /v1/providers."
+  },
+  "provider_invalid": {
+    "status": 422,
+    "title": "Provider definition is invalid",
+    "retryable": false,
+    "person": "This sign-in is not set up correctly.",
+    "hint": "Correct the file at the line and field named in `detail`; it is read again at once."
+  },
+  "idempotency_conflict": {
+    "status": 409,
+    "title": "Idempotency key was used for another request",
+    "retryable": false,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "Use a new Idempotency-Key for a new request."
+  },
+  "rate_limited": {
+    "status": 429,
+    "title": "Too many requests",
+    "retryable": true,
+    "person": "Too many attempts. Please wait a moment.",
+    "hint": "Wait for the seconds in Retry-After."
+  },
+  "session_not_ready": {
+    "status": 409,
+    "title": "Session is not at that point",
+    "retryable": true,
+    "person": "The browser is not ready yet.",
+    "hint": "Wait for the status named in `detail`."
+  },
+  "session_over": {
+    "status": 409,
+    "title": "Session has ended",
+    "retryable": false,
+    "person": "This sign-in has ended.",
+    "hint": "Create a new session."
+  },
+  "extension_refused": {
+    "status": 409,
+    "title": "Session may not last longer",
+    "retryable": false,
+    "person": "This sign-in cannot be given more time.",
+    "hint": "Create a new session; how long one may last at the most is timeouts.max_session_seconds."
+  },
+  "entry_invalid": {
+    "status": 403,
+    "title": "Entry link is not valid",
+    "retryable": false,
+    "person": "This link is not valid or was already used. Ask for a new one.",
+    "hint": "hosted_url opens once; create a new session for another person or browser."
+  },
+  "ticket_invalid": {
+    "status": 403,
+    "title": "View ticket is not valid",
+    "retryable": false,
+    "person": "The view could not be opened. Reload the page.",
+    "hint": "Tickets are single-use and short-lived; request a new one."
+  },
+  "connection_needs_auth": {
+    "status": 409,
+    "title": "Connection has no credential",
+    "retryable": false,
+    "person": "Please connect the account again.",
+    "hint": "Start a new session for this connection."
+  },
+  "config_invalid": {
+    "status": 500,
+    "title": "Configuration is invalid",
+    "retryable": false,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "Correct the key named in `detail`."
+  },
+  "capacity_exhausted": {
+    "status": 429,
+    "title": "No room for another session",
+    "retryable": true,
+    "person": "Too many people are signing in right now. Please try again shortly.",
+    "hint": "Wait for Retry-After, or raise limits.max_queued."
+  },
+  "ip_pool_exhausted": {
+    "status": 503,
+    "title": "No address left for a machine",
+    "retryable": true,
+    "person": "All sign-in computers are in use. Please try again shortly.",
+    "hint": "Enlarge network.pool; GET /v1/machines shows who holds the addresses."
+  },
+  "insufficient_memory": {
+    "status": 503,
+    "title": "Not enough free memory",
+    "retryable": true,
+    "person": "All sign-in computers are in use. Please try again shortly.",
+    "hint": "Free memory on the host or lower limits.max_machines."
+  },
+  "disk_full": {
+    "status": 507,
+    "title": "Disk is full",
+    "retryable": true,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "Free space in the state directory named in `detail`."
+  },
+  "store_unavailable": {
+    "status": 503,
+    "title": "The database does not answer",
+    "retryable": true,
+    "person": "Please try again in a moment.",
+    "hint": "Check that the state directory is writable and not full."
+  },
+  "image_missing": {
+    "status": 503,
+    "title": "Golden image is missing",
+    "retryable": false,
+    "person": "This service is not set up completely yet.",
+    "hint": "Build it with `npm start` or `npm run image`."
+  },
+  "image_corrupt": {
+    "status": 503,
+    "title": "Golden image is corrupt",
+    "retryable": false,
+    "person": "This service has a technical problem.",
+    "hint": "The file named in `detail` does not match its checksum; build the image again with `npm run image`."
+  },
+  "snapshot_corrupt": {
+    "status": 503,
+    "title": "Golden snapshot is corrupt",
+    "retryable": true,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "It is built again by itself and machines boot meanwhile; `detail` names the file. Look for a failing disk."
+  },
+  "snapshot_build_failed": {
+    "status": 500,
+    "title": "Golden snapshot could not be built",
+    "retryable": true,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "Machines boot instead, which takes longer. `detail` says which step failed; it is tried again every ten minutes."
+  },
+  "image_build_failed": {
+    "status": 500,
+    "title": "Golden image could not be built",
+    "retryable": true,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "Read the build log named in `detail`."
+  },
+  "image_build_locked": {
+    "status": 409,
+    "title": "Another image build is running",
+    "retryable": true,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "Wait until the build with the pid in `detail` ends."
+  },
+  "agent_incompatible": {
+    "status": 503,
+    "title": "Image and controller do not match",
+    "retryable": false,
+    "person": "This service has a technical problem.",
+    "hint": "Build the image again with `npm run image`; its agent speaks another protocol version."
+  },
+  "vmm_missing": {
+    "status": 503,
+    "title": "Virtual machine monitor is missing",
+    "retryable": false,
+    "person": "This service is not set up completely yet.",
+    "hint": "Install qemu-system-x86 (Debian, Ubuntu) or set vmm.binary."
+  },
+  "kvm_required": {
+    "status": 503,
+    "title": "KVM does not work here",
+    "retryable": false,
+    "person": "This service is not set up completely yet.",
+    "hint": "vmm.accelerator is `kvm`, but no guest ran with it; allow `auto` to use emulation."
+  },
+  "network_setup_failed": {
+    "status": 503,
+    "title": "Network slot could not be made",
+    "retryable": true,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "The failed command is in `detail`; network.kind `user` works without privileges."
+  },
+  "vmm_exited": {
+    "status": 500,
+    "title": "Machine stopped unexpectedly",
+    "retryable": true,
+    "person": "The sign-in computer stopped unexpectedly. Please start again.",
+    "hint": "The last lines of the monitor and the console are in the evidence of the session."
+  },
+  "boot_failed": {
+    "status": 500,
+    "title": "Machine did not boot",
+    "retryable": true,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "The kernel stopped; read console.log in the evidence."
+  },
+  "boot_timeout": {
+    "status": 500,
+    "title": "Machine did not boot in time",
+    "retryable": true,
+    "person": "The sign-in computer took too long to start. Please try again.",
+    "hint": "The console shows how far it came; a loaded host may need a longer timeouts.boot_seconds."
+  },
+  "agent_unreachable": {
+    "status": 500,
+    "title": "Guest agent does not answer",
+    "retryable": true,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "The machine booted but its agent did not answer; read console.log and agent.log in the evidence."
+  },
+  "display_blank": {
+    "status": 500,
+    "title": "Screen stayed blank",
+    "retryable": true,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "The display answered but nothing was painted; read agent.log in the evidence."
+  },
+  "display_lost": {
+    "status": 500,
+    "title": "Screen was lost",
+    "retryable": true,
+    "person": "The picture was lost. Please start again.",
+    "hint": "The display server in the machine ended and did not come back; read agent.log in the evidence."
+  },
+  "browser_crashed": {
+    "status": 500,
+    "title": "Browser crashed",
+    "retryable": true,
+    "person": "The browser crashed. Please start again.",
+    "hint": "Chromium ended and did not come back; read agent.log in the evidence."
+  },
+  "machine_lost": {
+    "status": 500,
+    "title": "Machine is gone",
+    "retryable": true,
+    "person": "The sign-in computer was lost. Please start again.",
+    "hint": "The row names a machine that this host no longer has."
+  },
+  "deadline_exceeded": {
+    "status": 504,
+    "title": "Took too long",
+    "retryable": true,
+    "person": "This took too long. Please try again.",
+    "hint": "The operation named in `detail` did not end within its deadline."
+  },
+  "consent_denied": {
+    "status": 409,
+    "title": "Consent was denied",
+    "retryable": true,
+    "person": "You did not agree at the provider, so nothing was connected.",
+    "hint": "The provider answered error=access_denied."
+  },
+  "oauth_error": {
+    "status": 502,
+    "title": "Provider refused the sign-in",
+    "retryable": true,
+    "person": "The provider refused the sign-in.",
+    "hint": "The provider's error is in `detail`; check client_id, scopes and redirect addresses."
+  },
+  "oauth_state_mismatch": {
+    "status": 409,
+    "title": "Answer does not belong to this sign-in",
+    "retryable": true,
+    "person": "The answer of the provider did not belong to this sign-in. Please start again.",
+    "hint": "The `state` parameter differed; possibly an old tab or an attack."
+  },
+  "token_exchange_failed": {
+    "status": 502,
+    "title": "Token exchange failed",
+    "retryable": true,
+    "person": "The provider did not confirm the sign-in. Please try again.",
+    "hint": "The token endpoint's answer is in `detail`."
+  },
+  "issuer_unreachable": {
+    "status": 502,
+    "title": "Provider cannot be reached",
+    "retryable": true,
+    "person": "The provider cannot be reached right now. Please try again later.",
+    "hint": "Check the issuer and that its hosts are in egress.allow."
+  },
+  "egress_denied": {
+    "status": 403,
+    "title": "Address is not allowed",
+    "retryable": false,
+    "person": "This page may not be opened here.",
+    "hint": "Add the host to egress.allow of the provider; private addresses must be named in egress.hosts."
+  },
+  "egress_unreachable": {
+    "status": 502,
+    "title": "Address cannot be reached",
+    "retryable": true,
+    "person": "This page cannot be reached right now.",
+    "hint": "The name did not resolve or the connection failed; see `detail`."
+  },
+  "capture_invalid": {
+    "status": 422,
+    "title": "Captured credential is invalid",
+    "retryable": true,
+    "person": "What was captured could not be used. Please try again.",
+    "hint": "The sealed credential was too large, malformed or sealed for another session."
+  },
+  "vault_unavailable": {
+    "status": 503,
+    "title": "Vault cannot store the credential",
+    "retryable": true,
+    "person": "Your sign-in could not be stored. Please try again.",
+    "hint": "Check the vault key file and the database; nothing was written in the clear."
+  },
+  "session_expired": {
+    "status": 410,
+    "title": "Session expired",
+    "retryable": true,
+    "person": "The time for this sign-in is over. Please start again.",
+    "hint": "expires_at has passed; ask for a longer timeout_seconds, or extend the session, if people need more time."
+  },
+  "session_idle": {
+    "status": 410,
+    "title": "Nobody was active",
+    "retryable": true,
+    "person": "For a while nobody did anything here, so this sign-in was closed to protect the account.",
+    "hint": "No key, pointer or clipboard came for timeouts.idle_seconds: the page was closed, asleep or left alone."
+  },
+  "session_never_opened": {
+    "status": 410,
+    "title": "Nobody opened the live view",
+    "retryable": true,
+    "person": "The private computer was ready, but nobody came to its screen in time.",
+    "hint": "Did hosted_url reach the person? A proxy that lets no WebSocket through looks the same; see timeouts.first_connect_seconds."
+  },
+  "session_cancelled": {
+    "status": 409,
+    "title": "Session was cancelled",
+    "retryable": true,
+    "person": "This sign-in was cancelled.",
+    "hint": "It was ended by the person or by POST /v1/sessions/{id}/cancel."
+  },
+  "controller_locked": {
+    "status": 409,
+    "title": "Another controller uses this state directory",
+    "retryable": false,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "End the controller with the pid in `detail`, or use another ANTEROOM_HOME."
+  },
+  "controller_unreachable": {
+    "status": 503,
+    "title": "No controller answers",
+    "retryable": true,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "Start it with `npm start`, or name its state directory with --home."
+  },
+  "shutting_down": {
+    "status": 503,
+    "title": "Controller is stopping",
+    "retryable": true,
+    "person": "Please try again in a moment.",
+    "hint": "Try again when the controller has started."
+  },
+  "not_ready": {
+    "status": 503,
+    "title": "Controller is not ready",
+    "retryable": true,
+    "person": "Please try again in a moment.",
+    "hint": "What is missing is in `detail`."
+  },
+  "internal": {
+    "status": 500,
+    "title": "Internal error",
+    "retryable": true,
+    "person": "Something went wrong on our side. Please start again.",
+    "hint": "The log line with this request id has the cause; please report it."
+  }
+} as const
