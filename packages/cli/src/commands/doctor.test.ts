@@ -1,3 +1,7 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { acquireLock } from '@anteroom/base'
 import type { DoctorReport, Session } from '@anteroom/contract'
 import { expect, test } from 'vitest'
 import { doctor, reportText } from './doctor.ts'
@@ -54,4 +58,20 @@ test('a probe tells how long the screen took, or where to look', () => {
 
 test('it takes no names', async () => {
   await expect(doctor.run(['x'], { home: '/nowhere', json: false, flags: new Set() })).rejects.toThrow(/no names/)
+})
+
+// A program of its own, which takes its time on a busy host.
+test('it does not look into a state directory whose controller is just starting', { timeout: 60_000 }, async () => {
+  const home = await mkdtemp(join(tmpdir(), 'anteroom-doctor-'))
+  await mkdir(join(home, 'run'))
+  const lock = acquireLock(join(home, 'run/lock'))
+  try {
+    await expect(doctor.run([], { home, json: false, flags: new Set() })).rejects.toMatchObject({
+      code: 'controller_locked',
+      detail: `pid ${process.pid} uses ${home}`,
+    })
+  } finally {
+    if ('release' in lock) lock.release()
+    await rm(home, { recursive: true })
+  }
 })

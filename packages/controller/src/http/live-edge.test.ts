@@ -154,3 +154,15 @@ test('stopping tells viewers why and ends streams, also those that do not listen
   await expect(fetch(`${edge.url}/healthz`)).rejects.toThrow()
   deaf.terminate()
 })
+
+test('a request that arrives while it stops is told to come back', async () => {
+  const socket = connect(Number(new URL(edge.url).port), '127.0.0.1')
+  socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n')
+  await once(edge.http.app.server, 'connection')
+  const closed = edge.http.close()
+  socket.write('Connection: close\r\n\r\n')
+  const answer = (await socket.toArray()).join('')
+  expect(answer).toMatch(/^HTTP\/1\.1 503 .*\r\nretry-after: 5\r\n/is)
+  expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ code: 'shutting_down' })
+  await closed
+})
