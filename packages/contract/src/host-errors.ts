@@ -34,7 +34,7 @@ export const hostErrors = {
     status: 503,
     title: 'The database does not answer',
     retryable: true,
-    person: 'Please try again in a moment.',
+    person: 'We cannot answer at this moment. Please try again shortly.',
     hint: 'Check that the state directory is writable and not full.',
   },
   image_missing: {
@@ -63,7 +63,7 @@ export const hostErrors = {
     title: 'Golden snapshot could not be built',
     retryable: true,
     person: again,
-    hint: 'Machines boot instead, which takes longer. `detail` says which step failed; it is tried again every ten minutes.',
+    hint: 'Read `detail` and logs/snapshot-build.log. Machines boot meanwhile, which takes longer; it is tried again every ten minutes.',
   },
   image_build_failed: {
     status: 500,
@@ -98,21 +98,21 @@ export const hostErrors = {
     title: 'KVM does not work here',
     retryable: false,
     person: 'This service is not set up completely yet.',
-    hint: 'vmm.accelerator is `kvm`, but no guest ran with it; allow `auto` to use emulation.',
+    hint: 'Set vmm.accelerator to `auto`, which emulates where it must, or make KVM work: no guest ran with it.',
   },
   network_setup_failed: {
     status: 503,
     title: 'Network slot could not be made',
     retryable: true,
     person: again,
-    hint: 'The failed command is in `detail`; network.kind `user` works without privileges.',
+    hint: 'Read the failed command in `detail`, or set network.kind to `user`, which works without privileges.',
   },
   vmm_exited: {
     status: 500,
     title: 'Machine stopped unexpectedly',
     retryable: true,
     person: 'The sign-in computer stopped unexpectedly. Please start again.',
-    hint: 'The last lines of the monitor and the console are in the evidence of the session.',
+    hint: 'Read vmm.log and console.log in the evidence; `dmesg` tells whether the kernel ended it for want of memory.',
   },
   boot_failed: {
     status: 500,
@@ -126,7 +126,7 @@ export const hostErrors = {
     title: 'Machine did not boot in time',
     retryable: true,
     person: 'The sign-in computer took too long to start. Please try again.',
-    hint: 'The console shows how far it came; a loaded host may need a longer timeouts.boot_seconds.',
+    hint: 'Read console.log in the evidence: it shows how far it came. Raise timeouts.boot_seconds where the host is slow.',
   },
   agent_unreachable: {
     status: 500,
@@ -161,13 +161,13 @@ export const hostErrors = {
     title: 'Machine is gone',
     retryable: true,
     person: 'The sign-in computer was lost. Please start again.',
-    hint: 'The row names a machine that this host no longer has.',
+    hint: 'Start a new session. This host no longer has the machine: somebody ended it, or the host was started anew.',
   },
   deadline_exceeded: {
     status: 504,
     title: 'Took too long',
     retryable: true,
     person: 'This took too long. Please try again.',
-    hint: 'The operation named in `detail` did not end within its deadline.',
+    hint: 'Check how busy the host is (`npm run anteroom -- doctor`); `detail` names what did not end in its time.',
   },
 } as const satisfies Record<string, ErrorDefinition>

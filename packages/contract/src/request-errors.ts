@@ -34,14 +34,14 @@ export const requestErrors = {
     status: 403,
     title: 'Not allowed',
     retryable: false,
-    person: 'You may not do this.',
+    person: 'You are not allowed to do this here.',
     hint: 'Use a key that has the scope named in `detail`.',
   },
   origin_refused: {
     status: 403,
     title: 'Origin refused',
     retryable: false,
-    person: 'This page may not open the live view.',
+    person: 'This page was opened at an address that is not its own. Please use the link that you were given.',
     hint: 'Open the page at the address in `hosted_url`; Host and Origin must name this controller.',
   },
   not_found: {
@@ -112,7 +112,7 @@ export const requestErrors = {
     title: 'Entry link is not valid',
     retryable: false,
     person: 'This link is not valid or was already used. Ask for a new one.',
-    hint: 'hosted_url opens once; create a new session for another person or browser.',
+    hint: 'Create a new session for another person or browser: each hosted_url opens once.',
   },
   ticket_invalid: {
     status: 403,
@@ -133,6 +133,6 @@ export const requestErrors = {
     title: 'Configuration is invalid',
     retryable: false,
     person: again,
-    hint: 'Correct the key named in `detail`.',
+    hint: 'Correct the setting named in `detail`, in config.yaml, the environment or the flag.',
   },
 } as const satisfies Record<string, ErrorDefinition>

@@ -32,14 +32,14 @@ export const errorDefinitions = {
     "status": 403,
     "title": "Not allowed",
     "retryable": false,
-    "person": "You may not do this.",
+    "person": "You are not allowed to do this here.",
     "hint": "Use a key that has the scope named in `detail`."
   },
   "origin_refused": {
     "status": 403,
     "title": "Origin refused",
     "retryable": false,
-    "person": "This page may not open the live view.",
+    "person": "This page was opened at an address that is not its own. Please use the link that you were given.",
     "hint": "Open the page at the address in `hosted_url`; Host and Origin must name this controller."
   },
   "not_found": {
@@ -110,7 +110,7 @@ export const errorDefinitions = {
     "title": "Entry link is not valid",
     "retryable": false,
     "person": "This link is not valid or was already used. Ask for a new one.",
-    "hint": "hosted_url opens once; create a new session for another person or browser."
+    "hint": "Create a new session for another person or browser: each hosted_url opens once."
   },
   "ticket_invalid": {
     "status": 403,
@@ -131,7 +131,7 @@ export const errorDefinitions = {
     "title": "Configuration is invalid",
     "retryable": false,
     "person": "Something went wrong on our side. Please start again.",
-    "hint": "Correct the key named in `detail`."
+    "hint": "Correct the setting named in `detail`, in config.yaml, the environment or the flag."
   },
   "capacity_exhausted": {
     "status": 429,
@@ -165,7 +165,7 @@ export const errorDefinitions = {
     "status": 503,
     "title": "The database does not answer",
     "retryable": true,
-    "person": "Please try again in a moment.",
+    "person": "We cannot answer at this moment. Please try again shortly.",
     "hint": "Check that the state directory is writable and not full."
   },
   "image_missing": {
@@ -194,7 +194,7 @@ export const errorDefinitions = {
     "title": "Golden snapshot could not be built",
     "retryable": true,
     "person": "Something went wrong on our side. Please start again.",
-    "hint": "Machines boot instead, which takes longer. `detail` says which step failed; it is tried again every ten minutes."
+    "hint": "Read `detail` and logs/snapshot-build.log. Machines boot meanwhile, which takes longer; it is tried again every ten minutes."
   },
   "image_build_failed": {
     "status": 500,
@@ -229,21 +229,21 @@ export const errorDefinitions = {
     "title": "KVM does not work here",
     "retryable": false,
     "person": "This service is not set up completely yet.",
-    "hint": "vmm.accelerator is `kvm`, but no guest ran with it; allow `auto` to use emulation."
+    "hint": "Set vmm.accelerator to `auto`, which emulates where it must, or make KVM work: no guest ran with it."
   },
   "network_setup_failed": {
     "status": 503,
     "title": "Network slot could not be made",
     "retryable": true,
     "person": "Something went wrong on our side. Please start again.",
-    "hint": "The failed command is in `detail`; network.kind `user` works without privileges."
+    "hint": "Read the failed command in `detail`, or set network.kind to `user`, which works without privileges."
   },
   "vmm_exited": {
     "status": 500,
     "title": "Machine stopped unexpectedly",
     "retryable": true,
     "person": "The sign-in computer stopped unexpectedly. Please start again.",
-    "hint": "The last lines of the monitor and the console are in the evidence of the session."
+    "hint": "Read vmm.log and console.log in the evidence; `dmesg` tells whether the kernel ended it for want of memory."
   },
   "boot_failed": {
     "status": 500,
@@ -257,7 +257,7 @@ export const errorDefinitions = {
     "title": "Machine did not boot in time",
     "retryable": true,
     "person": "The sign-in computer took too long to start. Please try again.",
-    "hint": "The console shows how far it came; a loaded host may need a longer timeouts.boot_seconds."
+    "hint": "Read console.log in the evidence: it shows how far it came. Raise timeouts.boot_seconds where the host is slow."
   },
   "agent_unreachable": {
     "status": 500,
@@ -292,27 +292,27 @@ export const errorDefinitions = {
     "title": "Machine is gone",
     "retryable": true,
     "person": "The sign-in computer was lost. Please start again.",
-    "hint": "The row names a machine that this host no longer has."
+    "hint": "Start a new session. This host no longer has the machine: somebody ended it, or the host was started anew."
   },
   "deadline_exceeded": {
     "status": 504,
     "title": "Took too long",
     "retryable": true,
     "person": "This took too long. Please try again.",
-    "hint": "The operation named in `detail` did not end within its deadline."
+    "hint": "Check how busy the host is (`npm run anteroom -- doctor`); `detail` names what did not end in its time."
   },
   "consent_denied": {
     "status": 409,
     "title": "Consent was denied",
     "retryable": true,
     "person": "You did not agree at the provider, so nothing was connected.",
-    "hint": "The provider answered error=access_denied."
+    "hint": "Nothing is wrong: they declined (error=access_denied). Start a new session if they change their mind."
   },
   "oauth_error": {
     "status": 502,
     "title": "Provider refused the sign-in",
     "retryable": true,
-    "person": "The provider refused the sign-in.",
+    "person": "The provider refused the sign-in. Please try again.",
     "hint": "The provider's error is in `detail`; check client_id, scopes and redirect addresses."
   },
   "oauth_state_mismatch": {
@@ -320,14 +320,14 @@ export const errorDefinitions = {
     "title": "Answer does not belong to this sign-in",
     "retryable": true,
     "person": "The answer of the provider did not belong to this sign-in. Please start again.",
-    "hint": "The `state` parameter differed; possibly an old tab or an attack."
+    "hint": "Start a new session. If it happens again, find out where the redirect comes from: an old tab, or an attack."
   },
   "token_exchange_failed": {
     "status": 502,
     "title": "Token exchange failed",
     "retryable": true,
     "person": "The provider did not confirm the sign-in. Please try again.",
-    "hint": "The token endpoint's answer is in `detail`."
+    "hint": "Read the token endpoint's answer in `detail`; check that the client is public with PKCE, and the clock of the host."
   },
   "issuer_unreachable": {
     "status": 502,
@@ -348,14 +348,14 @@ export const errorDefinitions = {
     "title": "Address cannot be reached",
     "retryable": true,
     "person": "This page cannot be reached right now.",
-    "hint": "The name did not resolve or the connection failed; see `detail`."
+    "hint": "Try the address in `detail` from the controller's host: its name did not resolve, or the connection failed."
   },
   "capture_invalid": {
     "status": 422,
     "title": "Captured credential is invalid",
     "retryable": true,
     "person": "What was captured could not be used. Please try again.",
-    "hint": "The sealed credential was too large, malformed or sealed for another session."
+    "hint": "Start a new session. If it happens again, build the image anew, or name less in `capture` of the provider."
   },
   "vault_unavailable": {
     "status": 503,
@@ -369,14 +369,14 @@ export const errorDefinitions = {
     "title": "Session expired",
     "retryable": true,
     "person": "The time for this sign-in is over. Please start again.",
-    "hint": "expires_at has passed; ask for a longer timeout_seconds, or extend the session, if people need more time."
+    "hint": "Ask for a longer timeout_seconds, or extend the session, if people need more time: expires_at has passed."
   },
   "session_idle": {
     "status": 410,
     "title": "Nobody was active",
     "retryable": true,
     "person": "For a while nobody did anything here, so this sign-in was closed to protect the account.",
-    "hint": "No key, pointer or clipboard came for timeouts.idle_seconds: the page was closed, asleep or left alone."
+    "hint": "Raise timeouts.idle_seconds if people need longer; for so long no key, pointer or clipboard came."
   },
   "session_never_opened": {
     "status": 410,
@@ -390,7 +390,7 @@ export const errorDefinitions = {
     "title": "Session was cancelled",
     "retryable": true,
     "person": "This sign-in was cancelled.",
-    "hint": "It was ended by the person or by POST /v1/sessions/{id}/cancel."
+    "hint": "Nothing is wrong: the person or POST /v1/sessions/{id}/cancel ended it. Start a new session when it is wanted."
   },
   "controller_locked": {
     "status": 409,
@@ -410,15 +410,15 @@ export const errorDefinitions = {
     "status": 503,
     "title": "Controller is stopping",
     "retryable": true,
-    "person": "Please try again in a moment.",
+    "person": "We cannot answer at this moment. Please try again shortly.",
     "hint": "Try again when the controller has started."
   },
   "not_ready": {
     "status": 503,
     "title": "Controller is not ready",
     "retryable": true,
-    "person": "Please try again in a moment.",
-    "hint": "What is missing is in `detail`."
+    "person": "We cannot answer at this moment. Please try again shortly.",
+    "hint": "See what `detail` names; `npm run anteroom -- doctor` tells what to do about it."
   },
   "internal": {
     "status": 500,
