@@ -8,6 +8,8 @@ export interface ScopeOptions {
   /** What is going on, in words: names the operation in `deadline_exceeded`. */
   readonly name: string
   readonly deadlineMs?: number
+  /** What every line of its log is about: `session`, `machine`, `request`. */
+  readonly about?: object
 }
 
 /**
@@ -67,7 +69,8 @@ export class Scope {
    * listen; what it completes afterwards is undone.
    */
   async run<T>(options: ScopeOptions, operation: (scope: Scope) => Promise<T>): Promise<T> {
-    const scope = new Scope(this, options, this.log, this.clock)
+    const log = options.about ? this.log.child(options.about) : this.log
+    const scope = new Scope(this, options, log, this.clock)
     scope.throwIfOver()
     let over = false
     const work = operation(scope).then(

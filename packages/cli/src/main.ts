@@ -7,8 +7,9 @@ import { type Command, UsageError } from './command.ts'
 import { backupKey } from './commands/backup-key.ts'
 import { doctor } from './commands/doctor.ts'
 import { explain } from './commands/explain.ts'
+import { logs } from './commands/logs.ts'
 
-const commands: readonly Command[] = [doctor, explain, backupKey]
+const commands: readonly Command[] = [doctor, explain, logs, backupKey]
 
 function usage(): string {
   const width = Math.max(...commands.map(({ synopsis }) => synopsis.length))

@@ -10,6 +10,7 @@ export const idPrefixes = {
   key: 'key',
   ticket: 'tkt',
   event: 'evt',
+  request: 'req',
 } as const
 export type IdKind = keyof typeof idPrefixes
 

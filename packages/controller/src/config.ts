@@ -75,6 +75,13 @@ export const configSchema = z.strictObject({
       max_total_mib: z.int().min(1).max(1_000_000).default(512),
     })
     .prefault({}),
+  /** What is kept of the log, in `logs/controller`, besides what goes to standard output. */
+  log: z
+    .strictObject({
+      max_age_days: z.int().min(1).max(3650).default(14),
+      max_total_mib: z.int().min(8).max(1_000_000).default(128),
+    })
+    .prefault({}),
   providers_dir: z.string().optional(),
   demo: z.enum(['auto', 'on', 'off']).default('auto'),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

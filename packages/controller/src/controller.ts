@@ -17,7 +17,7 @@ import { openImages } from './images/images.ts'
 import { createLeases, type Lease } from './leases/leases.ts'
 import { createLive } from './live/live.ts'
 import { openMachines } from './machines/machines.ts'
-import { createMetrics } from './observe/observe.ts'
+import { createMetrics, logDirectory, readLogOf } from './observe/observe.ts'
 import { createPool, fitToMemory } from './pool/pool.ts'
 import { openProviders, type Providers } from './providers/providers.ts'
 import { createSessions } from './sessions/sessions.ts'
@@ -97,7 +97,12 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const sessions = createSessions({
     ...{ ...shared, ...machineDeps, egress, evidence, publicUrl },
     measureHost: () => measureHost(config.home),
-    agentOf: (lease) => createAgentLink({ ip: lease.vm_ip, secrets: secretsOf(lease), log }),
+    readLogOf: (ids, since) => readLogOf(logDirectory(config.home), ids, since),
+    agentOf: (lease) =>
+      createAgentLink({
+        ...{ ip: lease.vm_ip, secrets: secretsOf(lease) },
+        log: log.child({ machine: lease.id, ...(lease.session_id !== null && { session: lease.session_id }) }),
+      }),
     rfbOf: (lease) => ({ ip: lease.vm_ip, port: rfbPort, password: secretsOf(lease).rfb }),
   })
   const ready = (): Promise<string[]> =>

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { systemClock } from '@anteroom/base'
 import { startController } from './controller.ts'
 import { loadConfig } from './load-config.ts'
-import { createLog } from './observe/observe.ts'
+import { createLog, logDirectory, openLogFiles } from './observe/observe.ts'
 import { runProgram } from './run-program.ts'
 
 /** Starts the controller in the foreground; SIGINT and SIGTERM end it, and leave its machines running. */
@@ -17,7 +18,11 @@ async function main(): Promise<void> {
     process.env,
     values.port === undefined ? {} : { listen: { port: Number(values.port) } },
   )
-  const log = createLog({ level: config.log_level, pretty: process.stdout.isTTY })
+  const files = openLogFiles({ directory: logDirectory(home), limits: config.log, clock: systemClock })
+  const log = createLog({ level: config.log_level, pretty: process.stdout.isTTY, files })
+  process.on('uncaughtExceptionMonitor', (error) =>
+    log.error({ error }, 'the controller ends: nobody handled an error'),
+  )
 
   const asked = Promise.withResolvers<NodeJS.Signals>()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, asked.resolve)

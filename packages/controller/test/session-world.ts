@@ -12,7 +12,7 @@ import type { ImageFiles } from '../src/images/images.ts'
 import { createLeases, type Lease } from '../src/leases/leases.ts'
 import type { Presence } from '../src/live/live.ts'
 import { createFakeDriver, FakeHost } from '../src/machines/fake/fake-driver.ts'
-import { createMetrics, type Metrics } from '../src/observe/observe.ts'
+import { createMetrics, logDirectory, type Metrics, readLogOf } from '../src/observe/observe.ts'
 import { createPool, type Pool, type PoolDeps } from '../src/pool/pool.ts'
 import { createSessions, type SessionDeps, type Sessions } from '../src/sessions/sessions.ts'
 import { openStore, type Store } from '../src/store/store.ts'
@@ -129,6 +129,7 @@ export class SessionWorld {
       },
       evidence: createEvidence({ config, clock, log: silentLog }),
       measureHost: async () => world.measurement,
+      readLogOf: (ids, since) => readLogOf(logDirectory(home), ids, since),
       live: { close: async () => {}, isPainted: async () => true, presenceOf: (id) => world.presence.get(id) },
       egress: { attach() {}, isAttached: () => true, detach() {}, records: () => [], close() {} },
       vault: await openVault({ keyFile: join(home, 'vault.key'), store, clock }),

@@ -68,13 +68,16 @@ export function createEgress({ log, clock, resolve = systemResolve }: EgressPart
 
   return {
     attach(machineId, policy, link) {
-      const machine = machines.get(machineId) ?? { log: new EgressLog(log.child({ machineId })), session: undefined }
+      const machine = machines.get(machineId) ?? {
+        log: new EgressLog(log.child({ machine: machineId })),
+        session: undefined,
+      }
       machines.set(machineId, machine)
       machine.session?.destroy()
       const scope = Scope.root(`egress of ${machineId}`, log, clock)
       const proxy = createProxy({ policy, log: machine.log, resolve, scope })
       const session = serveStreams(link, (stream) => void proxy.emit('connection', new ProxyConnection(stream)))
-      session.on('error', (error) => log.warn({ machineId, error }, 'the egress link failed'))
+      session.on('error', (error) => log.warn({ machine: machineId, error }, 'the egress link failed'))
       session.on('close', () => scope.cancel())
       machine.session = session
     },

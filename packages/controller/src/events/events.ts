@@ -8,6 +8,8 @@ export interface Events {
   append(tx: Tx, sessionId: string, type: SessionEvent['type'], data: Record<string, unknown>): Promise<void>
   /** Tells live subscribers that something was committed; called after the transaction, never in it. */
   notify(sessionId: string): void
+  /** All there are now. */
+  all(sessionId: string): Promise<SessionEvent[]>
   /** Events after `afterSeq`, then new ones as they come, until the signal aborts. */
   stream(sessionId: string, afterSeq: number, signal: AbortSignal): AsyncIterable<SessionEvent>
 }
@@ -15,7 +17,7 @@ export interface Events {
 /** How many events a subscriber holds in memory; a slow one reads the rest from the table when it gets there. */
 const batchSize = 100
 
-export function createEvents({ store, clock }: { readonly store: Store; readonly clock: Clock }): Events {
+export function createEvents({ store, clock }: { readonly store: Pick<Store, 'db'>; readonly clock: Clock }): Events {
   const doorbell = new Doorbell()
   /** Reads of this moment, by session. */
   const reads = new Map<string, { readonly after: number; readonly events: Promise<SessionEvent[]> }>()
@@ -53,6 +55,16 @@ export function createEvents({ store, clock }: { readonly store: Store; readonly
         .insertInto('events')
         .values({ session_id: sessionId, type, at: clock.now(), data: JSON.stringify(data) })
         .execute()
+    },
+
+    async all(sessionId) {
+      const rows = await store.db
+        .selectFrom('events')
+        .selectAll()
+        .where('session_id', '=', sessionId)
+        .orderBy('seq')
+        .execute()
+      return rows.map(toEvent)
     },
 
     notify(sessionId) {

@@ -102,7 +102,7 @@ describe('what is no request of this API', () => {
     ['GET', `/v1/sessions/${'x'.repeat(500)}`, 404, 'not_found'],
   ])('%s %s', async (method, path, status, code) => {
     const response = await edge.call(method, path)
-    expect(response.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
+    expect(response.headers.get('x-request-id')).toMatch(/^req_[a-z2-7]{24}$/)
     expect(await problemOf(response)).toMatchObject({ status, code })
   })
 

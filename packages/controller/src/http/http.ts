@@ -1,18 +1,18 @@
 /** The edge: parses, authorises, answers; decides nothing. */
-import { randomUUID } from 'node:crypto'
-import { AppError, type Clock, systemErrorCode } from '@anteroom/base'
+import { AppError, type Clock, type Log, newId, systemErrorCode } from '@anteroom/base'
 import fastifyCookie from '@fastify/cookie'
 import fastifyHelmet from '@fastify/helmet'
 import fastifyRateLimit from '@fastify/rate-limit'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
-import { authorise, principalName } from './authorisation.ts'
+import { authorise } from './authorisation.ts'
 import { acceptJsonOnly, bodyLimitBytes } from './body.ts'
 import { answerClientError } from './client-error.ts'
 import type { HttpApp, HttpDeps, RouteContext } from './http-deps.ts'
 import { describeApi } from './openapi.ts'
 import { Origins } from './origins.ts'
 import { sendProblem } from './problem.ts'
+import { logAnswers } from './request-log.ts'
 import { RouteTable } from './route-table.ts'
 import { connectionRoutes } from './routes/connections.ts'
 import { doctorRoutes } from './routes/doctor.ts'
@@ -49,7 +49,7 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
   const context: RouteContext = { ...deps, log, origins, stopping: stopping.signal }
   const problem = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
     sendProblem(error, request, reply, log)
-  const app = newApp(deps, problem)
+  const app = newApp(deps, problem, log)
   const routes = new RouteTable(app)
   app.setErrorHandler(problem)
   await prepare(app, context)
@@ -99,11 +99,12 @@ async function stop(app: HttpApp, stopping: AbortController, clock: Clock): Prom
 function newApp(
   { config }: HttpDeps,
   problem: (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply,
+  log: Log,
 ): HttpApp {
   const app = Fastify({
     bodyLimit: bodyLimitBytes,
     requestIdHeader: false,
-    genReqId: () => randomUUID(),
+    genReqId: () => newId('request'),
     exposeHeadRoutes: false,
     return503OnClosing: false,
     // A client that sends slowly does not hold a connection for ever.
@@ -111,7 +112,7 @@ function newApp(
     // A public address that is not the listening one means a reverse proxy, on this host.
     trustProxy: config.public_url === undefined ? false : 'loopback',
     frameworkErrors: problem,
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, log),
     http: { shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket' },
   }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
@@ -127,20 +128,7 @@ async function prepare(app: HttpApp, context: RouteContext): Promise<void> {
     reply.header('x-request-id', request.id)
     if (stopping.aborted) throw new AppError('shutting_down', { retryAfterSeconds: 5 })
   })
-  // By route, never by address: an address may hold a ticket.
-  app.addHook('onResponse', async (request, reply) => {
-    log.debug(
-      {
-        request_id: request.id,
-        method: request.method,
-        route: request.routeOptions.url ?? 'unknown',
-        status: reply.statusCode,
-        duration_ms: Math.round(reply.elapsedTime),
-        principal: principalName(request.principal),
-      },
-      'answered',
-    )
-  })
+  logAnswers(app, log)
   await app.register(fastifyHelmet, securityHeaders(config.public_url))
   await app.register(fastifyCookie)
   await app.register(fastifyRateLimit, { global: false })

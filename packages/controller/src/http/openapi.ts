@@ -13,6 +13,7 @@ import {
   providerSummary,
   session,
   sessionEvent,
+  sessionLog,
   ticket,
 } from '@anteroom/contract'
 import fastifySwagger from '@fastify/swagger'
@@ -29,6 +30,7 @@ const components = {
   CreatedSession: createdSession,
   SessionEvent: sessionEvent,
   Diagnosis: diagnosis,
+  SessionLog: sessionLog,
   Ticket: ticket,
   Connection: connection,
   Credential: credential,

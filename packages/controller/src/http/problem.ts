@@ -2,6 +2,7 @@ import { AppError, type Log } from '@anteroom/base'
 import { errorDefinitions, type Problem } from '@anteroom/contract'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { bodyLimitBytes } from './body.ts'
+import { aboutRequest } from './request-log.ts'
 
 export const problemType = 'application/problem+json'
 
@@ -46,7 +47,7 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   const problem = problemOf(error, request.id)
   if (problem.status >= 500)
     log[error.code === 'internal' ? 'error' : 'warn'](
-      { request_id: request.id, code: error.code, error: thrown, cause: error.cause },
+      { ...aboutRequest(request), code: error.code, error: thrown },
       'a request failed',
     )
   // Also here: what fails before routing passes no hook.

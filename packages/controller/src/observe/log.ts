@@ -8,6 +8,8 @@ export interface LogOptions {
   readonly pretty: boolean
   /** Standard output, if left out. */
   readonly destination?: DestinationStream
+  /** Gets every line too, as JSON. */
+  readonly files?: DestinationStream
 }
 
 /**
@@ -36,7 +38,7 @@ const secretPaths = depths.flatMap((above) =>
 )
 
 /** The log of the process. A `pino` logger, which satisfies `Log` of base and what Fastify asks of a logger. */
-export function createLog({ level, pretty: forPeople, destination }: LogOptions): Logger {
+export function createLog({ level, pretty: forPeople, destination, files }: LogOptions): Logger {
   const options = {
     level,
     // The process and host that pino would repeat on every line are what the journal adds by itself.
@@ -46,14 +48,23 @@ export function createLog({ level, pretty: forPeople, destination }: LogOptions)
     redact: { paths: secretPaths, censor: '[secret]' },
     serializers: { err: stdSerializers.errWithCause, error: stdSerializers.errWithCause, req: request },
   }
-  if (!forPeople) return destination ? pino(options, destination) : pino(options)
-  // In this process and not in a worker: the last lines before a crash are the ones that matter.
-  const stream = pretty({
-    translateTime: 'SYS:HH:MM:ss.l',
-    sync: true,
-    ...(destination && { destination, colorize: false }),
-  })
-  return pino(options, stream)
+  const shown = forPeople ? readable(destination) : (destination ?? standardOutput())
+  if (!files) return pino(options, shown)
+  return pino(options, pino.multistream([shown, files].map((stream) => ({ level, stream }))))
+}
+
+// In this process and not in a worker: the last lines before a crash are the ones that matter.
+const readable = (destination: DestinationStream | undefined): DestinationStream =>
+  pretty({ translateTime: 'SYS:HH:MM:ss.l', sync: true, ...(destination && { destination, colorize: false }) })
+
+/** What waits to be written while standard output takes nothing: a file on a full disk, or a pipe that nobody reads. */
+const mostWaitingBytes = 1024 * 1024
+
+function standardOutput(): DestinationStream {
+  const stream = pino.destination({ dest: 1, sync: true, maxLength: mostWaitingBytes })
+  // Without a listener a disk that is full would end the process.
+  stream.on('error', () => {})
+  return stream
 }
 
 interface LoggedRequest {

@@ -42,7 +42,7 @@ export function createMachineMaker(deps: PoolDeps, ahead: SlotsAhead): MachineMa
       scope.throwIfOver()
       metrics.pooledMachineDied()
       const evidence = lastWords(await driver.evidence(lease.id))
-      log.warn({ machine: lease.id, error, evidence }, 'a warm machine died while it waited; making it anew')
+      log.warn({ ...about(lease), error, evidence }, 'a warm machine died while it waited; making it anew')
       // First of all: whoever goes on after a crash takes what then runs for what it is.
       await note(store.db, lease.id, { ready_at: null, created_at: deps.clock.now() })
       await driver.destroy(lease.id, scope)
@@ -62,7 +62,7 @@ export function createMachineMaker(deps: PoolDeps, ahead: SlotsAhead): MachineMa
     } catch (error) {
       scope.throwIfOver()
       const { code } = AppError.from(error)
-      log.warn({ machine: lease.id, snapshot: snapshot.id, code, error }, 'a machine could not be restored; booting it')
+      log.warn({ ...about(lease), snapshot: snapshot.id, code, error }, 'a machine could not be restored; booting it')
       if (code === 'snapshot_corrupt') snapshots.reject(snapshot.id, error)
       await driver.destroy(lease.id, scope)
       return undefined
@@ -87,6 +87,7 @@ export function createMachineMaker(deps: PoolDeps, ahead: SlotsAhead): MachineMa
     async provide(lease, scope) {
       const origin = (await wake(lease, scope)) ? 'warm' : await make(lease, scope)
       await note(store.db, lease.id, { origin })
+      log.info({ ...about(lease), origin, ip: lease.vm_ip }, 'a session has its machine')
       metrics.machineProvided(origin)
       return origin
     },
@@ -103,3 +104,8 @@ export function createMachineMaker(deps: PoolDeps, ahead: SlotsAhead): MachineMa
     },
   }
 }
+
+const about = ({ id, session_id }: Lease): object => ({
+  machine: id,
+  ...(session_id !== null && { session: session_id }),
+})

@@ -1,9 +1,10 @@
 import type { Scope } from '@anteroom/base'
-import type { EvidenceKind, Session } from '@anteroom/contract'
+import type { Session } from '@anteroom/contract'
 import type { AgentLink } from '../agent/agent.ts'
 import type { EvidenceTexts } from '../evidence/evidence.ts'
 import type { Lease } from '../leases/leases.ts'
 import type { SessionDeps } from './session-deps.ts'
+import type { FoundEvidence } from './session-log.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
 
 const wipeMs = 3_000
@@ -31,7 +32,7 @@ export async function takeLeave({ session, lease, deps, rows }: Farewell, scope:
   // Never fails: a teardown must not hang on its own record.
   await gather(deps, lease.id, mayTell ? agent : null, scope)
     .then((texts) => deps.evidence.keep(session.id, texts))
-    .catch((error: unknown) => scope.log.warn({ session: session.id, error }, 'evidence could not be kept'))
+    .catch((error: unknown) => scope.log.warn({ machine: lease.id, error }, 'evidence could not be kept'))
   // The machine's memory goes with its process; wiping first is for what might still read it until then.
   if (mayBeClaimed) await scope.run({ name: 'wipe', deadlineMs: wipeMs }, (inner) => agent.wipe(inner)).catch(() => {})
 }
@@ -41,7 +42,7 @@ export async function evidenceOf(
   deps: SessionDeps,
   session: Pick<Session, 'id'>,
   scope: Scope,
-): Promise<{ texts: EvidenceTexts; fileOf: (kind: EvidenceKind) => string | null }> {
+): Promise<FoundEvidence> {
   const lease = await deps.leases.ofSession(deps.store.db, session.id)
   const kept = await deps.evidence.read(session.id)
   if (!lease || Object.keys(kept).length > 0)

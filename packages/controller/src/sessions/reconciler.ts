@@ -1,5 +1,5 @@
 import { AppError, type Scope } from '@anteroom/base'
-import type { ErrorCode } from '@anteroom/contract'
+import { type ErrorCode, failure as failureSchema } from '@anteroom/contract'
 import { notEnded } from '../store/store.ts'
 import { createLifecycle } from './lifecycle.ts'
 import type { Limits } from './limits.ts'
@@ -30,7 +30,7 @@ export interface Reconciler {
 }
 
 export function createReconciler(deps: SessionDeps, rows: SessionRows, limits: Limits): Reconciler {
-  const { store, clock, log } = deps
+  const { store, leases, clock, log } = deps
   const lifecycle = createLifecycle(deps, rows)
   const tasks = new Map<string, { readonly done: Promise<void>; readonly interrupt: () => void }>()
   let wake = Promise.withResolvers<void>()
@@ -49,11 +49,11 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows, limits: L
       if (row.status === 'queued' && row.end_requested === null) return
       if (row.status === 'ended' || row.not_before > clock.now()) return
       try {
-        await chapter(row, scope)
+        await tell(row, await chapter(row, scope))
       } catch (error) {
         // Interrupted or stopping: the row says what is wanted now; nothing has failed.
         if (scope.signal.aborted) throw error
-        await stumble(row, AppError.from(error), scope)
+        await stumble(row, AppError.from(error))
       }
       // It starts no more, or is gone: nothing is in the pool's way, and something may have to be replaced.
       if (row.status === 'vm_created' || row.status === 'ending') deps.pool.kick()
@@ -94,23 +94,36 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows, limits: L
     const { outcome, failure, stages } = await rows.resource(store.db, row)
     if (outcome !== null) deps.metrics.sessionEnded(outcome, failure?.code)
     for (const { name, duration_ms } of stages) if (duration_ms !== null) deps.metrics.stageEnded(name, duration_ms)
-    log.info({ session: row.id, machine: row.browser_vm_id, outcome, code: failure?.code }, 'session ended')
     return row
   }
 
-  async function stumble(row: SessionRow, error: AppError, scope: Scope): Promise<void> {
+  /** The machine has a lease before the row names it. */
+  async function about({ id, browser_vm_id }: SessionRow): Promise<{ session: string; machine?: string }> {
+    const lease = browser_vm_id === null ? await leases.ofSession(store.db, id).catch(() => undefined) : undefined
+    const machine = browser_vm_id ?? lease?.id
+    return { session: id, ...(machine !== undefined && { machine }) }
+  }
+
+  /** One line for each state that a session comes to. */
+  async function tell(before: SessionRow, { version, status, outcome, failure }: SessionRow): Promise<void> {
+    if (version === before.version) return
+    const code = failure === null ? undefined : failureSchema.parse(JSON.parse(failure)).code
+    log.info(
+      { ...(await about(before)), ...(outcome !== null && { outcome }), ...(code && { code }) },
+      `session is ${status}`,
+    )
+  }
+
+  async function stumble(row: SessionRow, error: AppError): Promise<void> {
     const attempt = row.attempt + 1
     const again =
       row.status === 'ending' ||
       (passing.has(error.code) && attempt < (mostAttempts[error.code] ?? Number.POSITIVE_INFINITY))
-    scope.log[again ? 'warn' : 'error'](
-      { session: row.id, machine: row.browser_vm_id, code: error.code, status: row.status, attempt, error },
+    log[again ? 'warn' : 'error'](
+      { ...(await about(row)), code: error.code, status: row.status, attempt, error },
       error.message,
     )
-    if (!again) {
-      await lifecycle.end(row, error)
-      return
-    }
+    if (!again) return await tell(row, await lifecycle.end(row, error))
     await store.db
       .updateTable('sessions')
       .set({ attempt, not_before: clock.now() + backoffMs(attempt) })
@@ -122,7 +135,7 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows, limits: L
   function launch(id: string, scope: Scope): void {
     const abort = new AbortController()
     const done = scope
-      .run({ name: id }, async (inner) => {
+      .run({ name: id, about: { session: id } }, async (inner) => {
         abort.signal.addEventListener('abort', () => inner.cancel())
         await drive(id, inner)
       })
@@ -152,17 +165,19 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows, limits: L
     waiting = queued.length
     for (const row of queued) {
       try {
-        if ((await lifecycle.admit(row, scope)) === undefined) {
+        const admitted = await lifecycle.admit(row, scope)
+        if (admitted === undefined) {
           held = new AppError('capacity_exhausted', { detail: 'every machine is in use' })
           return
         }
         held = undefined
         deps.events.notify(row.id)
+        await tell(row, admitted)
       } catch (error) {
         scope.throwIfOver()
         const reason = AppError.from(error)
         if (noRoom.has(reason.code)) return hold(reason)
-        await lifecycle.end(row, reason)
+        await tell(row, await lifecycle.end(row, reason))
       }
     }
   }

@@ -10,7 +10,7 @@ import type { Images } from '../images/images.ts'
 import type { Lease, Leases } from '../leases/leases.ts'
 import type { Live, RfbEndpoint } from '../live/live.ts'
 import type { MachineDriver } from '../machines/driver.ts'
-import type { Metrics } from '../observe/observe.ts'
+import type { LogRecord, Metrics } from '../observe/observe.ts'
 import type { Pool } from '../pool/pool.ts'
 import type { Providers } from '../providers/providers.ts'
 import type { Snapshots } from '../snapshots/snapshots.ts'
@@ -31,6 +31,8 @@ export interface SessionDeps {
   readonly images: Pick<Images, 'current' | 'get' | 'collect'>
   readonly evidence: Pick<Evidence, 'keep' | 'read' | 'fileOf' | 'collect'>
   readonly measureHost: () => Promise<HostMeasurement>
+  /** Of the kept log, the lines of these sessions and machines. */
+  readonly readLogOf: (ids: ReadonlySet<string>, since: Date) => Promise<LogRecord[]>
   readonly live: Pick<Live, 'close' | 'isPainted' | 'presenceOf'>
   readonly egress: Egress
   readonly vault: Vault

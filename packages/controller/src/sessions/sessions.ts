@@ -6,6 +6,7 @@ import type {
   ExtendSession,
   Outcome,
   Session,
+  SessionLog,
   SessionStatus,
 } from '@anteroom/contract'
 import type { RfbEndpoint } from '../live/live.ts'
@@ -17,11 +18,13 @@ import { listSessions } from './list-sessions.ts'
 import { similarTo, usualDurations } from './peers.ts'
 import { createReconciler } from './reconciler.ts'
 import type { SessionDeps } from './session-deps.ts'
+import { gatherSessionLog } from './session-log.ts'
 import { createSessionRows } from './session-rows.ts'
 import { isLive, isOpen } from './state.ts'
 import { sweepHost } from './sweep.ts'
 
 export type { SessionDeps } from './session-deps.ts'
+export { gatherSessionLog } from './session-log.ts'
 
 export interface SessionFilter {
   readonly status?: SessionStatus
@@ -39,6 +42,8 @@ export interface Sessions {
   get(id: string): Promise<Session>
   /** What happened and what to do, for the operator; of a session that runs, how far it is. @throws AppError not_found */
   diagnosis(id: string, scope: Scope): Promise<Diagnosis>
+  /** All that was written about it, by time, for the operator. @throws AppError not_found */
+  logs(id: string, scope: Scope): Promise<SessionLog>
   list(filter: SessionFilter): Promise<{ items: Session[]; next_cursor: string | null }>
   /** Idempotent; no effect on a session that is ending or has ended. */
   requestEnd(id: string, outcome: Extract<Outcome, 'cancelled' | 'expired'>): Promise<Session>
@@ -78,6 +83,15 @@ export function createSessions(deps: SessionDeps): Sessions {
         similar: await similarTo(store.db, { id, code: session.failure?.code ?? null }, deps.clock.now()),
         memoryMiB: deps.config.vmm.memory_mib,
         nowMs: deps.clock.now(),
+      })
+    },
+
+    async logs(id, scope) {
+      const session = await sessions.get(id)
+      return await gatherSessionLog({
+        ...{ sessionId: id, events: await deps.events.all(id) },
+        evidenceOf: () => evidenceOf(deps, session, scope),
+        recordsOf: (ids) => deps.readLogOf(ids, new Date(session.created_at)),
       })
     },
 

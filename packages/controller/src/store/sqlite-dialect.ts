@@ -158,3 +158,5 @@ export function openSqlite(path: string): DatabaseSync {
   )
   return database
 }
+
+export const openSqliteToRead = (path: string): DatabaseSync => new DatabaseSync(path, { readOnly: true, timeout: 250 })

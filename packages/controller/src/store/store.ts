@@ -1,7 +1,7 @@
 import { AppError } from '@anteroom/base'
 import { Kysely, sql, type Transaction } from 'kysely'
 import { type Migration, migrations } from './migrations.ts'
-import { openSqlite, sqliteDialect } from './sqlite-dialect.ts'
+import { openSqlite, openSqliteToRead, sqliteDialect } from './sqlite-dialect.ts'
 import type { Tables } from './tables.ts'
 
 export { notEnded } from './not-ended.ts'
@@ -32,12 +32,28 @@ export async function openStore(path: string): Promise<Store> {
       close: () => db.destroy(),
     }
   } catch (error) {
-    throw new AppError('store_unavailable', {
-      detail: `${path}: ${error instanceof Error ? error.message : String(error)}`,
-      cause: error,
-    })
+    throw unopened(path, error)
   }
 }
+
+/**
+ * The database as it is, to be read beside whoever has it open: nothing is migrated and nothing written.
+ * @throws AppError store_unavailable
+ */
+export async function openStoreToRead(path: string): Promise<Pick<Store, 'db' | 'close'>> {
+  try {
+    const db = new Kysely<Tables>({ dialect: sqliteDialect(openSqliteToRead(path)) })
+    return { db, close: () => db.destroy() }
+  } catch (error) {
+    throw unopened(path, error)
+  }
+}
+
+const unopened = (path: string, error: unknown): AppError =>
+  new AppError('store_unavailable', {
+    detail: `${path}: ${error instanceof Error ? error.message : String(error)}`,
+    cause: error,
+  })
 
 async function migrate(db: Db, list: readonly Migration[]): Promise<void> {
   await sql`create table if not exists migrations (number integer primary key, name text not null, applied_at integer not null)`.execute(

@@ -85,6 +85,7 @@ function reauthRoute(app: HttpApp, { connections, sessions }: RouteContext): voi
         { ...request.body, provider, subject, connection_id: id },
         { principal: principalName(request.principal), ...idempotencyKeyOf(request.headers) },
       )
+      request.madeSession = created.id
       return reply.code(201).header('location', `/v1/sessions/${created.id}`).send(created)
     },
   )

@@ -4,6 +4,7 @@ import fastifyWebsocket from '@fastify/websocket'
 import { z } from 'zod'
 import { type LiveAccess, type RfbEndpoint, webSocketOptions } from '../../live/live.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
+import { aboutRequest } from '../request-log.ts'
 import { noContent, sessionParams } from './parameters.ts'
 
 /** What a redeemed ticket admits to. */
@@ -27,7 +28,7 @@ export async function acceptWebSockets(app: HttpApp, { log }: RouteContext): Pro
   await app.register(fastifyWebsocket, {
     options: webSocketOptions,
     errorHandler: (error, socket, request) => {
-      log.debug({ request_id: request.id, error }, 'a live view broke off')
+      log.debug({ ...aboutRequest(request), error }, 'a live view broke off')
       socket.terminate()
     },
     // The cancelled scope ends every view with the reason; the plugin would close them without one.
@@ -46,8 +47,6 @@ export function terminateWebSockets(app: HttpApp): void {
 }
 
 export function liveRoutes(app: HttpApp, { sessions, live, log, clock, stopping }: RouteContext): void {
-  const views = Scope.root('live views', log, clock)
-  stopping.addEventListener('abort', () => views.cancel(new AppError('shutting_down')))
   app.decorateRequest('admission', null)
   app.route({
     method: 'GET',
@@ -71,12 +70,16 @@ export function liveRoutes(app: HttpApp, { sessions, live, log, clock, stopping 
     handler: async () => {
       throw new AppError('internal', { detail: 'a live view was not upgraded' })
     },
-    wsHandler: async (socket, { id, admission }) => {
-      if (!admission) throw new AppError('internal', { detail: 'a live view was not admitted' })
-      const { sessionId, access, endpoint } = admission
-      log.info({ request_id: id, session_id: sessionId, access }, 'a live view opened')
-      await live.serve(sessionId, access, endpoint, socket, views)
-      log.info({ request_id: id, session_id: sessionId }, 'a live view closed')
+    wsHandler: async (socket, request) => {
+      if (!request.admission) throw new AppError('internal', { detail: 'a live view was not admitted' })
+      const { sessionId, access, endpoint } = request.admission
+      const view = Scope.root('a live view', log.child(aboutRequest(request)), clock)
+      const stop = (): void => view.cancel(new AppError('shutting_down'))
+      stopping.addEventListener('abort', stop)
+      view.log.info({ access }, 'a live view opened')
+      await live.serve(sessionId, access, endpoint, socket, view)
+      view.log.info({}, 'a live view closed')
+      stopping.removeEventListener('abort', stop)
     },
   })
 }

@@ -1,6 +1,14 @@
 import { Readable } from 'node:stream'
 import { Scope } from '@anteroom/base'
-import { createdSession, createSession, diagnosis, extendSession, session, sessionStatus } from '@anteroom/contract'
+import {
+  createdSession,
+  createSession,
+  diagnosis,
+  extendSession,
+  session,
+  sessionLog,
+  sessionStatus,
+} from '@anteroom/contract'
 import { z } from 'zod'
 import { principalName } from '../authorisation.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
@@ -41,6 +49,7 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
         principal: principalName(request.principal),
         ...idempotencyKeyOf(request.headers),
       })
+      request.madeSession = created.id
       return reply.code(201).header('location', `/v1/sessions/${created.id}`).send(created)
     },
   )
@@ -77,7 +86,23 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
       },
     },
     ({ params: { id } }) =>
-      diagnoses.run({ name: id, deadlineMs: diagnosisMs }, (inner) => sessions.diagnosis(id, inner)),
+      diagnoses.run({ name: id, about: { session: id }, deadlineMs: diagnosisMs }, (inner) =>
+        sessions.diagnosis(id, inner),
+      ),
+  )
+  app.get(
+    '/v1/sessions/:id/logs',
+    {
+      config: { access: { scope: 'operator' } },
+      schema: {
+        tags,
+        summary: 'All that was written about it and its machine, by time',
+        params: sessionParams,
+        response: { 200: sessionLog },
+      },
+    },
+    ({ params: { id } }) =>
+      diagnoses.run({ name: id, about: { session: id }, deadlineMs: diagnosisMs }, (inner) => sessions.logs(id, inner)),
   )
   sessionActions(app, context)
   sessionEvents(app, context)

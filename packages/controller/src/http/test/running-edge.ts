@@ -96,6 +96,7 @@ export async function startEdge({
     pool: absent('pool'),
     evidence: createEvidence({ config, clock, log }),
     measureHost: async () => absent('host'),
+    readLogOf: async () => [],
     snapshots: absent('snapshots'),
     images: { current: async () => absent('image'), get: () => absent('image'), collect: () => absent('image') },
     publicUrl: () => url,
