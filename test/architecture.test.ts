@@ -37,7 +37,7 @@ const folderImports: Record<string, readonly string[]> = {
   live: ['store'],
   machines: ['host', 'images', 'snapshots'],
   observe: [],
-  pool: ['host', 'images', 'leases', 'machines', 'observe', 'snapshots', 'store'],
+  pool: ['evidence', 'host', 'images', 'leases', 'machines', 'observe', 'snapshots', 'store'],
   providers: [],
   sessions: [
     'agent',

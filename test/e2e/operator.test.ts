@@ -1,13 +1,15 @@
 import { execFile } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { type Diagnosis, diagnosis, doctorReport } from '@anteroom/contract'
+import { type Diagnosis, diagnosis, doctorReport, sessionLog } from '@anteroom/contract'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type ControllerProcess, startControllerProcess } from '../harness/controller-process.ts'
 import { instanceOf, tracesOf } from '../harness/traces.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 let controller: ControllerProcess
+/** One whose machine was killed. */
+let killed = ''
 beforeAll(async () => {
   controller = await startControllerProcess('operator')
 })
@@ -49,6 +51,7 @@ test('a machine that is killed: the operator is told what, where, by which lines
   expect(running.summary).toMatch(/^It runs: ready/)
   expect(running.evidence.find(({ kind }) => kind === 'agent')).toMatchObject({ file: null })
 
+  killed = id
   const [pid] = (await tracesOf({ ...machine, instance: await instanceOf(machine.id) })).processes
   process.kill(pid ?? 0, 'SIGKILL')
   await controller.api.ended(id)
@@ -60,6 +63,29 @@ test('a machine that is killed: the operator is told what, where, by which lines
   expect(stdout).toContain(join(controller.home, 'evidence', id, 'console.log'))
   expect(stdout).toMatch(/What to do\n {2}1\. .{20}/)
   expect((await explained(id)).evidence.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['console', 'host']))
+})
+
+/** Where and by whom each line was said. */
+async function logged(id: string) {
+  const log = sessionLog.parse(JSON.parse((await anteroom('logs', id, '--json')).stdout))
+  const said = (source: string): string[] => log.lines.flatMap((line) => (line.source === source ? [line.message] : []))
+  return { log, controllers: said('controller'), events: said('event') }
+}
+
+test('all that was written about it is gathered, by time', async () => {
+  const { log, controllers, events } = await logged(killed)
+  expect(log.machine_ids).toHaveLength(1)
+  expect(controllers).toEqual(
+    expect.arrayContaining(['answered', 'session is starting', 'a session has its machine', 'session is ended']),
+  )
+  expect(events).toContain('stage')
+  expect(log.texts.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['console', 'host', 'timeline']))
+  expect(log.lines.find(({ message }) => message === 'answered')?.fields).toMatchObject({
+    request: expect.stringMatching(/^req_/),
+    status: 201,
+  })
+  const { stdout } = await anteroom('logs', killed)
+  expect(stdout).toMatch(/^\d\d:\d\d:\d\d\.\d{3} controller {3}session is ready machine=vm_/m)
 })
 
 test('wrong words, and a session that nobody knows', async () => {
@@ -84,4 +110,8 @@ test('without a controller the doctor still looks, and says what is missing', as
     code: 1,
     stderr: expect.stringContaining('controller_unreachable'),
   })
+  const { log, controllers, events } = await logged(killed)
+  expect(controllers).toContain('session is ended')
+  expect(events).toContain('status')
+  expect(log.texts.map(({ kind }) => kind)).toContain('console')
 })

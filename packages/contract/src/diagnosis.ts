@@ -5,7 +5,7 @@ import { machineOrigins } from './machine.ts'
 import { outcome, sessionStatus, stageName } from './session.ts'
 
 /** What is kept of a machine when it goes. */
-export const evidenceKinds = ['console', 'vmm', 'agent', 'egress', 'host'] as const
+export const evidenceKinds = ['console', 'vmm', 'agent', 'egress', 'host', 'timeline'] as const
 export type EvidenceKind = (typeof evidenceKinds)[number]
 
 export const stageDiagnosis = z.object({

@@ -90,13 +90,16 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
       (await leases.all(store.db)).reduce((sum, { session_id }) => sum + live.viewers(session_id ?? ''), 0),
     pool: () => pool.status(),
   })
-  const machineDeps = { store, config, clock, log, driver, slots, leases, images, snapshots, metrics }
-  const pool = createPool({ ...machineDeps, accelerator: capabilities.accelerator, availableMemoryMiB })
   const evidence = createEvidence({ config, clock, log })
+  const measure = () => measureHost(config.home)
+  const machineDeps = {
+    ...{ store, config, clock, log, driver, slots, leases, images, snapshots, metrics, evidence },
+    measureHost: measure,
+  }
+  const pool = createPool({ ...machineDeps, accelerator: capabilities.accelerator, availableMemoryMiB })
   const shared = { store, config, clock, log, images, live, vault, connections, providers, events, pool }
   const sessions = createSessions({
-    ...{ ...shared, ...machineDeps, egress, evidence, publicUrl },
-    measureHost: () => measureHost(config.home),
+    ...{ ...shared, ...machineDeps, egress, publicUrl },
     readLogOf: (ids, since) => readLogOf(logDirectory(config.home), ids, since),
     agentOf: (lease) =>
       createAgentLink({
@@ -115,7 +118,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     examine(
       {
         ...{ config, clock, images, store, vault, slots, driver, url },
-        ...{ measureHost: () => measureHost(config.home), slotsAhead: pool.slotsAhead },
+        ...{ measureHost: measure, slotsAhead: pool.slotsAhead },
         sweep: (inner) => sessions.sweep(inner),
       },
       scope,

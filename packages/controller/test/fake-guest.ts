@@ -5,6 +5,7 @@ import {
   type AgentOpen,
   type AgentStatus,
   agentProtocol,
+  type CredentialValue,
   type SealedPayload,
 } from '@anteroom/contract'
 import { CompactEncrypt, importJWK } from 'jose'
@@ -19,6 +20,8 @@ export class FakeGuest implements AgentLink {
   claimedBy: string | undefined
   opened: AgentOpen | undefined
   isWiped = false
+  /** What the person hands over. */
+  value: CredentialValue = sampleTokens
   /** What it was asked before it went, answered or not. */
   readonly lastAsked: ('log' | 'wipe')[] = []
   #phase: AgentStatus['phase'] = 'idle'
@@ -93,7 +96,7 @@ export class FakeGuest implements AgentLink {
       session_id,
       provider: provider.name,
       captured_at: new Date().toISOString(),
-      value: sampleTokens,
+      value: this.value,
     }
     const sealed = await new CompactEncrypt(Buffer.from(JSON.stringify(payload)))
       .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', kid: sealing_key.kid })

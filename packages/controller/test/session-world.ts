@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Clock, Scope, silentLog, systemClock } from '@anteroom/base'
+import { type Clock, type Log, Scope, silentLog, systemClock } from '@anteroom/base'
 import type { ImageManifest, ProviderDefinition } from '@anteroom/contract'
 import { type Config, configSchema } from '../src/config.ts'
 import { createConnections } from '../src/connections/connections.ts'
@@ -45,6 +45,7 @@ export interface WorldSettings {
   /** One with sessions in it already; left out, a new one. Removed at the end. */
   readonly home?: string
   readonly clock?: Clock
+  readonly log?: Log
   readonly slots?: FakeSlots
 }
 
@@ -108,7 +109,7 @@ export class SessionWorld {
   }
 
   static async open(settings: WorldSettings = {}): Promise<SessionWorld> {
-    const { clock = systemClock, slots = new FakeSlots() } = settings
+    const { clock = systemClock, slots = new FakeSlots(), log = silentLog } = settings
     const home = settings.home ?? (await mkdtemp(join(tmpdir(), 'anteroom-sessions-')))
     const world = new SessionWorld(home, await openStore(join(home, 'store.sqlite')), slots)
     const { store, host, snapshots } = world
@@ -118,7 +119,7 @@ export class SessionWorld {
     const leases = createLeases({ store, slots })
     world.deps = {
       ...{ store, slots, leases, config, clock, snapshots },
-      log: silentLog,
+      log,
       driver: createFakeDriver(host),
       accelerator: 'tcg',
       images: { current: async () => world.image, get: async () => world.image, collect: async () => [] },
@@ -127,7 +128,7 @@ export class SessionWorld {
       get pool() {
         return world.pool
       },
-      evidence: createEvidence({ config, clock, log: silentLog }),
+      evidence: createEvidence({ config, clock, log }),
       measureHost: async () => world.measurement,
       readLogOf: (ids, since) => readLogOf(logDirectory(home), ids, since),
       live: { close: async () => {}, isPainted: async () => true, presenceOf: (id) => world.presence.get(id) },
@@ -165,7 +166,7 @@ export class SessionWorld {
   startController(): void {
     this.pool = createPool(this.deps)
     this.sessions = createSessions(this.deps)
-    const scope = Scope.root('controller', silentLog, this.deps.clock)
+    const scope = Scope.root('controller', this.deps.log, this.deps.clock)
     this.#running = { scope, done: Promise.all([this.sessions.run(scope), this.pool.run(scope)]) }
   }
 

@@ -2,8 +2,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SessionLog } from '@anteroom/contract'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { logs, logText } from './logs.ts'
+
+// Two of them start a program each; a loaded host only takes longer.
+vi.setConfig({ testTimeout: 30_000 })
 
 const session = `ses_${'a'.repeat(24)}`
 const machine = `vm_${'b'.repeat(24)}`

@@ -74,6 +74,19 @@ describe('collecting', () => {
     expect((await readdir(join(home, 'evidence'))).toSorted()).toEqual(ids.slice(4).toSorted())
   })
 
+  test('of machines of the pool the newest are enough, whatever room there is', async () => {
+    const session = newId('session')
+    await open().keep(session, { console: 'x' })
+    await daysAgo(session, 29)
+    const machines = Array.from({ length: 23 }, () => newId('machine'))
+    for (const [n, id] of machines.entries()) {
+      await open().keep(id, { console: 'x' })
+      await daysAgo(id, 25 - n)
+    }
+    expect(await open().collect()).toEqual([])
+    expect(new Set(await readdir(join(home, 'evidence')))).toEqual(new Set([session, ...machines.slice(3)]))
+  })
+
   test('nothing to collect, nowhere to look', async () => {
     expect(await open().collect()).toEqual([])
   })

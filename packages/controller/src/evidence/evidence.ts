@@ -12,12 +12,12 @@ export { type HostRecord, hostOf, relevantLines } from './relevant-lines.ts'
 export type EvidenceTexts = Partial<Record<EvidenceKind, string>>
 
 export interface Evidence {
-  /** Whole or not at all, and never again for the same session. */
-  keep(sessionId: string, texts: EvidenceTexts): Promise<void>
+  /** Of a session, or of a machine of the pool that no session has had. Whole or not at all, and never again for the same id. */
+  keep(id: string, texts: EvidenceTexts): Promise<void>
   /** Empty where nothing was kept, or what was is too old. */
-  read(sessionId: string): Promise<EvidenceTexts>
+  read(id: string): Promise<EvidenceTexts>
   /** Where a text is, or would be. */
-  fileOf(sessionId: string, kind: EvidenceKind): string
+  fileOf(id: string, kind: EvidenceKind): string
   /** Removes what is too old, and the oldest while there is too much. Gives the sessions whose evidence went. */
   collect(): Promise<string[]>
 }
@@ -34,6 +34,7 @@ const fileNames = {
   agent: 'agent.log',
   egress: 'egress.json',
   host: 'host.json',
+  timeline: 'timeline.json',
 } as const satisfies Record<EvidenceKind, string>
 
 /** Whatever a machine prints, this much of the end of it is kept. */
@@ -43,11 +44,15 @@ const mostBytes: Record<EvidenceKind, number> = {
   agent: 64 * 1024,
   egress: 128 * 1024,
   host: 4 * 1024,
+  timeline: 16 * 1024,
 }
 
 const MiB = 1024 * 1024
 const dayMs = 86_400_000
 const sessionDirectory = /^ses_[a-z2-7]{24}$/
+const machineDirectory = /^vm_[a-z2-7]{24}$/
+/** Of the pool, which tries again and again: a few tell all there is, and they must not push out what sessions left. */
+const mostMachines = 20
 
 export function createEvidence({ config, clock, log }: EvidenceDeps): Evidence {
   const root = join(config.home, 'evidence')
@@ -66,8 +71,8 @@ export function createEvidence({ config, clock, log }: EvidenceDeps): Evidence {
   }
 
   return {
-    async keep(sessionId, texts) {
-      const unfinished = join(root, `.${sessionId}`)
+    async keep(id, texts) {
+      const unfinished = join(root, `.${id}`)
       await rm(unfinished, { recursive: true, force: true })
       await mkdir(unfinished, { recursive: true, mode: 0o700 })
       for (const kind of evidenceKinds) {
@@ -75,30 +80,33 @@ export function createEvidence({ config, clock, log }: EvidenceDeps): Evidence {
         if (text === '') continue
         await writeFile(join(unfinished, fileNames[kind]), endOfText(text, mostBytes[kind]), { mode: 0o600 })
       }
-      const directory = join(root, sessionId)
+      const directory = join(root, id)
       // A teardown that is run again after a crash asks a machine that knows less than it did.
       if (await isThere(directory)) return await rm(unfinished, { recursive: true })
       await rename(unfinished, directory)
     },
 
-    async read(sessionId) {
+    async read(id) {
       const found = evidenceKinds.map(async (kind) => {
-        const text = await readFile(join(root, sessionId, fileNames[kind]), 'utf8').catch(() => undefined)
+        const text = await readFile(join(root, id, fileNames[kind]), 'utf8').catch(() => undefined)
         return text === undefined ? [] : [[kind, text] as const]
       })
       return Object.fromEntries((await Promise.all(found)).flat())
     },
 
-    fileOf: (sessionId, kind) => join(root, sessionId, fileNames[kind]),
+    fileOf: (id, kind) => join(root, id, fileNames[kind]),
 
     async collect() {
       const newestFirst = (await entries()).toSorted((a, b) => b.keptAt - a.keptAt)
       const removed: string[] = []
       let total = 0
+      let machines = 0
       for (const { name, keptAt, bytes } of newestFirst) {
         total += bytes
-        const isDue = clock.now() - keptAt > limits.max_age_days * dayMs || total > limits.max_total_mib * MiB
-        if (!isDue) continue
+        if (machineDirectory.test(name)) machines++
+        const isTooOld = clock.now() - keptAt > limits.max_age_days * dayMs
+        const isTooMuch = total > limits.max_total_mib * MiB || (machineDirectory.test(name) && machines > mostMachines)
+        if (!isTooOld && !isTooMuch) continue
         await rm(join(root, name), { recursive: true, force: true })
         if (sessionDirectory.test(name)) removed.push(name)
       }

@@ -16,6 +16,7 @@ test('counts sessions, stages, machines and viewers, each with its help', async 
   metrics.stageEnded('boot', 1500)
   metrics.machineProvided('warm')
   metrics.pooledMachineDied()
+  metrics.leftoverSwept('slot')
   machines = 2
   const { body: text, contentType } = await metrics.render()
   expect(contentType).toMatch(/^text\/plain/)
@@ -27,12 +28,14 @@ test('counts sessions, stages, machines and viewers, each with its help', async 
   expect(text).toContain('anteroom_viewers 3')
   expect(text).toContain('anteroom_machines_provided_total{origin="warm"} 1')
   expect(text).toContain('anteroom_pool_deaths_total 1')
+  expect(text).toContain('anteroom_leftovers_swept_total{kind="slot"} 1')
   expect(text).toContain('anteroom_pool_machines{state="ready"} 2')
   expect(text).toContain('anteroom_pool_machines{state="filling"} 1')
   expect(text).toContain('anteroom_pool_wanted 3')
   expect(text).toContain('anteroom_snapshot_ready 1')
-  for (const name of ['sessions_ended_total', 'stage_duration_seconds', 'machines_live', 'viewers', 'pool_machines'])
-    expect(text).toMatch(new RegExp(`# HELP anteroom_${name} \\w+`))
+  const names = new Set([...text.matchAll(/^(anteroom_\w+?)(_bucket|_sum|_count)?(\{| )/gm)].map(([, name]) => name))
+  expect(names.size).toBeGreaterThan(9)
+  for (const name of names) expect(text).toMatch(new RegExp(`# HELP ${name} \\w+ .{10}`))
 })
 
 test('two in one process do not get in each other’s way', async () => {

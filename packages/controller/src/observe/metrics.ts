@@ -10,6 +10,8 @@ export interface Metrics {
   machineProvided(origin: MachineOrigin): void
   /** A machine of the warm pool was gone before anybody took it. */
   pooledMachineDied(): void
+  /** Something was on the host that nobody held. */
+  leftoverSwept(kind: 'machine' | 'slot'): void
   /** In the text format of Prometheus. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>
 }
@@ -53,6 +55,12 @@ export function createMetrics(now: Counted): Metrics {
     help: 'Machines of the warm pool that were gone before anybody took them',
     registers,
   })
+  const swept = new Counter({
+    name: 'anteroom_leftovers_swept_total',
+    help: 'Machines and network slots that nobody held and that were removed: what a crash has left',
+    labelNames: ['kind'],
+    registers,
+  })
   new Gauge({
     name: 'anteroom_machines_live',
     help: 'Machines that exist on this host',
@@ -73,6 +81,7 @@ export function createMetrics(now: Counted): Metrics {
   return {
     machineProvided: (origin) => provided.inc({ origin }),
     pooledMachineDied: () => died.inc(),
+    leftoverSwept: (kind) => swept.inc({ kind }),
     sessionEnded: (outcome, code) => sessions.inc({ outcome, code: code ?? '' }),
     stageEnded: (stage, durationMs) => stages.observe({ stage }, durationMs / 1000),
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),

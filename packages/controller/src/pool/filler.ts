@@ -1,10 +1,10 @@
 import { AppError, Scope } from '@anteroom/base'
 import type { Lease } from '../leases/leases.ts'
-import { lastWords } from '../machines/machines.ts'
 import type { Demand } from './demand.ts'
 import type { MachineMaker } from './machine-maker.ts'
 import { type Basis, obstacle, offered, type Reason, reasonOf } from './obstacle.ts'
 import type { PoolDeps } from './pool-deps.ts'
+import { keepEvidence } from './pool-evidence.ts'
 import { markReady, poolMachines, sessionCounts, withdraw } from './pool-rows.ts'
 import type { SlotsAhead } from './slots-ahead.ts'
 
@@ -86,8 +86,10 @@ export function createFiller(deps: PoolDeps, { ahead, maker, demand }: FillerPar
       // Taken meanwhile: then it may well run.
       if ((await poolMachines(store.db)).every(({ id }) => id !== lease.id)) continue
       deps.metrics.pooledMachineDied()
-      const evidence = lastWords(await driver.evidence(lease.id))
-      log.warn({ machine: lease.id, state, evidence }, 'a warm machine died while it waited')
+      log.warn(
+        { machine: lease.id, state, ...(await keepEvidence(deps, lease, scope)) },
+        'a warm machine died while it waited',
+      )
       found.push([lease, `it is ${state}`])
     }
     return found
@@ -113,8 +115,10 @@ export function createFiller(deps: PoolDeps, { ahead, maker, demand }: FillerPar
     } catch (error) {
       // Its row stays: at the next look, or after the next start, it is found half made.
       scope.throwIfOver()
-      const evidence = lastWords(await driver.evidence(lease.id))
-      log.warn({ machine: lease.id, error, evidence }, 'a warm machine could not be made')
+      log.warn(
+        { machine: lease.id, error, ...(await keepEvidence(deps, lease, scope)) },
+        'a warm machine could not be made',
+      )
       if (AppError.from(error).code === 'snapshot_corrupt') snapshots.reject(snapshot.id, error)
       const count = failures.count + 1
       failures = { count, until: clock.monotonic() + backoffMs(count), last: reasonOf(error) }

@@ -3,9 +3,9 @@ import type { MachineOrigin } from '@anteroom/contract'
 import type { ImageFiles } from '../images/images.ts'
 import type { Lease } from '../leases/leases.ts'
 import type { Machine, MachineSpec } from '../machines/driver.ts'
-import { lastWords } from '../machines/machines.ts'
 import type { SnapshotFiles } from '../snapshots/snapshots.ts'
 import type { PoolDeps } from './pool-deps.ts'
+import { keepEvidence } from './pool-evidence.ts'
 import { note } from './pool-rows.ts'
 import type { SlotsAhead } from './slots-ahead.ts'
 
@@ -41,8 +41,8 @@ export function createMachineMaker(deps: PoolDeps, ahead: SlotsAhead): MachineMa
     } catch (error) {
       scope.throwIfOver()
       metrics.pooledMachineDied()
-      const evidence = lastWords(await driver.evidence(lease.id))
-      log.warn({ ...about(lease), error, evidence }, 'a warm machine died while it waited; making it anew')
+      const left = await keepEvidence(deps, lease, scope)
+      log.warn({ ...about(lease), error, ...left }, 'a warm machine died while it waited; making it anew')
       // First of all: whoever goes on after a crash takes what then runs for what it is.
       await note(store.db, lease.id, { ready_at: null, created_at: deps.clock.now() })
       await driver.destroy(lease.id, scope)
@@ -62,7 +62,11 @@ export function createMachineMaker(deps: PoolDeps, ahead: SlotsAhead): MachineMa
     } catch (error) {
       scope.throwIfOver()
       const { code } = AppError.from(error)
-      log.warn({ ...about(lease), snapshot: snapshot.id, code, error }, 'a machine could not be restored; booting it')
+      const left = await keepEvidence(deps, lease, scope)
+      log.warn(
+        { ...about(lease), snapshot: snapshot.id, code, error, ...left },
+        'a machine could not be restored; booting it',
+      )
       if (code === 'snapshot_corrupt') snapshots.reject(snapshot.id, error)
       await driver.destroy(lease.id, scope)
       return undefined

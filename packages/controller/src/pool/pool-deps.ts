@@ -1,6 +1,7 @@
 import type { Clock, Log } from '@anteroom/base'
 import type { Config } from '../config.ts'
-import type { Slots } from '../host/host.ts'
+import type { Evidence } from '../evidence/evidence.ts'
+import type { HostMeasurement, Slots } from '../host/host.ts'
 import type { ImageFiles, Images } from '../images/images.ts'
 import type { Leases } from '../leases/leases.ts'
 import type { Accelerator, MachineDriver } from '../machines/driver.ts'
@@ -27,6 +28,8 @@ export interface PoolDeps {
   readonly images: Pick<Images, 'current' | 'get'>
   readonly snapshots: Pick<Snapshots, 'of' | 'reject' | 'status' | 'onChange'>
   readonly metrics: Pick<Metrics, 'machineProvided' | 'pooledMachineDied'>
+  readonly evidence: Pick<Evidence, 'keep' | 'fileOf'>
+  readonly measureHost: () => Promise<HostMeasurement>
   /** Measured when asked. */
   readonly availableMemoryMiB: () => Promise<number>
 }

@@ -95,6 +95,10 @@ describe('a session', () => {
     const session = await world.sessions.get(await ready('me'))
     expect(session).toMatchObject({ browser_vm_id: id, machine_origin: 'restored', failure: null })
     expect((await world.deps.metrics.render()).body).toContain('anteroom_pool_deaths_total 1')
+    const { vmm, host, timeline } = await world.deps.evidence.read(id)
+    expect(vmm).toBe(how === 'killed' ? 'terminating on signal 9' : undefined)
+    expect(JSON.parse(host ?? '')).toMatchObject({ cores: 2, machines: 1 })
+    expect(JSON.parse(timeline ?? '')).toMatchObject({ id, ready_at: expect.stringMatching(/Z$/) })
   })
 
   test('has all the time of a boot when what waited for hours is broken and must be booted', async () => {

@@ -10,6 +10,27 @@ afterEach(() => world.close())
 /** Of the only machine there was. */
 const asked = () => [...world.guests.values()].flatMap(({ lastAsked }) => lastAsked)
 
+test('the timeline is kept beside what the machine said, and names no person', async () => {
+  world = await SessionWorld.open()
+  const id = await world.create('ada@example.com')
+  await world.reaches(id, 'ready')
+  world.host.kill((await world.sessions.get(id)).browser_vm_id ?? '', { console: 'the last line\n' })
+  await world.reaches(id, 'ended')
+  const { console, timeline = '' } = await world.deps.evidence.read(id)
+  expect(console).toBe('the last line\n')
+  const { stages, ...rest } = JSON.parse(timeline)
+  expect(rest).toMatchObject({
+    id,
+    outcome: 'failed',
+    code: 'vmm_exited',
+    browser_vm_id: expect.stringMatching(/^vm_/),
+  })
+  expect(stages.map((stage: { name: string }) => stage.name)).toEqual(
+    expect.arrayContaining(['queue', 'machine', 'teardown']),
+  )
+  expect(timeline).not.toContain('ada@')
+})
+
 test('nothing is asked of a machine that never ran', async () => {
   world = await SessionWorld.open()
   world.host.failNext('create', new AppError('vmm_exited'))

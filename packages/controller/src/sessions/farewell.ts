@@ -31,10 +31,21 @@ export async function takeLeave({ session, lease, deps, rows }: Farewell, scope:
   const mayTell = mayBeClaimed || (runs && session.outcome === 'failed')
   // Never fails: a teardown must not hang on its own record.
   await gather(deps, lease.id, mayTell ? agent : null, scope)
-    .then((texts) => deps.evidence.keep(session.id, texts))
+    .then(async (texts) =>
+      deps.evidence.keep(session.id, { ...texts, timeline: await timelineOf(deps, rows, session) }),
+    )
     .catch((error: unknown) => scope.log.warn({ machine: lease.id, error }, 'evidence could not be kept'))
   // The machine's memory goes with its process; wiping first is for what might still read it until then.
   if (mayBeClaimed) await scope.run({ name: 'wipe', deadlineMs: wipeMs }, (inner) => agent.wipe(inner)).catch(() => {})
+}
+
+/** What the database says of it too, so that what is kept can be read, or sent to somebody, without one. */
+async function timelineOf({ store }: SessionDeps, rows: SessionRows, session: SessionRow): Promise<string> {
+  const { id, provider, browser_vm_id, image_id, machine_origin, outcome, failure, created_at, stages } =
+    await rows.resource(store.db, session)
+  const code = failure?.code ?? null
+  const shown = { id, provider, browser_vm_id, image_id, machine_origin, outcome, code, created_at, stages }
+  return JSON.stringify(shown, null, 2)
 }
 
 /** Of a session whose machine is gone what was kept; of another what its machine tells now. */

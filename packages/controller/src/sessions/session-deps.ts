@@ -39,7 +39,7 @@ export interface SessionDeps {
   readonly connections: Pick<Connections, 'ensure'>
   readonly providers: Pick<Providers, 'get'>
   readonly events: Events
-  readonly metrics: Pick<Metrics, 'sessionEnded' | 'stageEnded'>
+  readonly metrics: Pick<Metrics, 'sessionEnded' | 'stageEnded' | 'leftoverSwept'>
   readonly publicUrl: () => string
   /** The link to a machine; made from its lease alone, so that it works after a restart too. */
   readonly agentOf: (lease: Lease) => AgentLink

@@ -245,6 +245,8 @@ describe('a controller that starts again', () => {
     await expect.poll(() => [world.host.machines.has('vm_stray'), world.slots.made.has(7)]).toEqual([false, false])
     expect((await world.sessions.get(id)).status).toBe('ready')
     expect(world.host.machines.size).toBe(1)
+    const { body } = await world.deps.metrics.render()
+    for (const kind of ['machine', 'slot']) expect(body).toContain(`leftovers_swept_total{kind="${kind}"} 1`)
   })
 })
 

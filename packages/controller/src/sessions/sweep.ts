@@ -4,7 +4,7 @@ import type { SessionDeps } from './session-deps.ts'
 
 type SweepDeps = Pick<
   SessionDeps,
-  'driver' | 'slots' | 'leases' | 'pool' | 'images' | 'snapshots' | 'evidence' | 'store' | 'log' | 'clock'
+  'driver' | 'slots' | 'leases' | 'pool' | 'images' | 'snapshots' | 'evidence' | 'store' | 'log' | 'clock' | 'metrics'
 >
 
 const everyMs = 60_000
@@ -38,11 +38,12 @@ export function createSweep(deps: SweepDeps, scope: Scope): { ifDue(): Promise<v
 
 /** What nobody holds: machines first, then the slots below them, then images, snapshots and evidence that nobody uses. */
 export async function sweepHost(deps: SweepDeps, scope: Scope): Promise<void> {
-  const { driver, slots, leases, pool, store, log } = deps
+  const { driver, slots, leases, pool, store, log, metrics } = deps
   const unheld = await findUnheld({ db: store.db, driver, slots, slotsAhead: pool.slotsAhead }, scope)
   for (const id of unheld.machines) {
     log.warn({ machine: id }, 'sweeping a machine that no session holds')
     await driver.destroy(id, scope)
+    metrics.leftoverSwept('machine')
   }
   for (const index of unheld.slots)
     await leases.whileFree(index, async () => {
@@ -50,6 +51,7 @@ export async function sweepHost(deps: SweepDeps, scope: Scope): Promise<void> {
       if (pool.slotsAhead.has(index)) return
       log.warn({ slot: index }, 'sweeping a network slot that no session holds')
       await slots.remove(slots.at(index), scope)
+      metrics.leftoverSwept('slot')
     })
   const held = await leases.all(store.db)
   await deps.images.collect(new Set(held.map((lease) => lease.image_id)))
