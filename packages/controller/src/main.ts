@@ -20,6 +20,8 @@ async function main(): Promise<void> {
   )
   const files = openLogFiles({ directory: logDirectory(home), limits: config.log, clock: systemClock })
   const log = createLog({ level: config.log_level, pretty: process.stdout.isTTY, files })
+  // On a full disk, or to a terminal that is gone: nothing that is said is worth ending for.
+  process.stdout.on('error', () => {})
   process.on('uncaughtExceptionMonitor', (error) =>
     log.error({ error }, 'the controller ends: nobody handled an error'),
   )

@@ -190,6 +190,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sessions/{id}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that was written about it and its machine, by time */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SessionLog"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/sessions/{id}/capture": {
         parameters: {
             query?: never;
@@ -1680,7 +1727,7 @@ export interface components {
             }[];
             evidence: {
                 /** @enum {string} */
-                kind: "console" | "vmm" | "agent" | "egress" | "host";
+                kind: "console" | "vmm" | "agent" | "egress" | "host" | "timeline";
                 file: string | null;
                 lines: string[];
             }[];
@@ -1691,6 +1738,29 @@ export interface components {
                 same_code: number;
                 session_ids: string[];
             };
+        };
+        SessionLog: {
+            session_id: string;
+            machine_ids: string[];
+            lines: {
+                /** Format: date-time */
+                at: string;
+                /** @enum {string} */
+                source: "controller" | "event" | "agent";
+                /** @enum {string} */
+                level: "debug" | "info" | "warn" | "error";
+                message: string;
+                fields: {
+                    [key: string]: unknown;
+                };
+            }[];
+            left_out: number;
+            texts: {
+                /** @enum {string} */
+                kind: "console" | "vmm" | "agent" | "egress" | "host" | "timeline";
+                file: string | null;
+                text: string;
+            }[];
         };
         Ticket: {
             ticket: string;

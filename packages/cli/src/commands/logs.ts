@@ -1,7 +1,6 @@
-import { AppError } from '@anteroom/base'
 import { type SessionLog, type SessionLogLine, sessionId, sessionLog } from '@anteroom/contract'
 import { type Command, UsageError } from '../command.ts'
-import { Controller } from '../controller.ts'
+import { controllerOf, isUnreachable } from '../controller.ts'
 import { runEntry } from '../run-entry.ts'
 
 export const logs: Command = {
@@ -20,9 +19,9 @@ export const logs: Command = {
 /** By the controller that runs, else from its files. */
 async function gather(home: string, id: string): Promise<SessionLog> {
   try {
-    return await (await Controller.of(home)).get(`/v1/sessions/${id}/logs`, sessionLog)
+    return sessionLog.parse(await (await controllerOf(home)).sessions.logs(id))
   } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'controller_unreachable') throw error
+    if (!isUnreachable(error)) throw error
     return sessionLog.parse(JSON.parse(await runEntry('logs-main.ts', ['--home', home, id])))
   }
 }

@@ -1,5 +1,5 @@
 import type { paths } from '../openapi.gen.ts'
-import type { CreatedSession, Diagnosis, Page, Session, SessionEvent, Ticket } from '../resources.ts'
+import type { CreatedSession, Diagnosis, Page, Session, SessionEvent, SessionLog, Ticket } from '../resources.ts'
 import { sessionEvents } from '../session-events.ts'
 import { type CallOptions, type CreateOptions, newIdempotencyKey, type Transport } from '../transport.ts'
 
@@ -91,6 +91,13 @@ export class Sessions {
   async diagnosis(id: string, options: CallOptions = {}): Promise<Diagnosis> {
     return await this.#transport.call(options, (fetch) =>
       this.#transport.api.GET('/v1/sessions/{id}/diagnosis', { params: at(id), fetch }),
+    )
+  }
+
+  /** All that was written about it and its machine, by time; for the operator's key. */
+  async logs(id: string, options: CallOptions = {}): Promise<SessionLog> {
+    return await this.#transport.call(options, (fetch) =>
+      this.#transport.api.GET('/v1/sessions/{id}/logs', { params: at(id), fetch }),
     )
   }
 
