@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { satisfies } from './dependencies.mjs'
 import { parseOsRelease } from './platform.mjs'
 import { ensurePackages } from './system-packages.mjs'
-import { countTests, sum, summaryLine } from './test-report.mjs'
+import { countTests, secondTries, sum, summaryLine } from './test-report.mjs'
 import { digestOf } from './web-bundle.mjs'
 
 describe('platform', () => {
@@ -84,6 +84,14 @@ describe('test report', () => {
     const counts = countTests(report([{ status: 'failed', assertionResults: [{ status: 'failed' }] }], 1), 1)
     expect(counts).toEqual({ passed: 3, failed: 1, skipped: 2 })
     expect(summaryLine(sum([counts, counts]))).toBe('6 passed, 2 failed, 4 skipped')
+  })
+  test('names what passed only at the second try, with what it failed with', () => {
+    const passed = { status: 'passed', fullName: 'steady', failureMessages: [] }
+    const again = { status: 'passed', fullName: 'shaky', failureMessages: ['Error: too late\n    at here'] }
+    const failed = { status: 'failed', fullName: 'broken', failureMessages: ['Error: no', 'Error: no'] }
+    const text = report([{ status: 'failed', assertionResults: [passed, again, failed] }], 1)
+    expect(secondTries(text)).toEqual(['shaky: Error: too late'])
+    expect(secondTries(undefined)).toEqual([])
   })
   test('a file that cannot be loaded, an error outside of tests and a run without a report are failures', () => {
     expect(countTests(report([{ status: 'failed', assertionResults: [] }]), 1).failed).toBe(1)

@@ -22,6 +22,13 @@ export function countTests(report, exitCode) {
   }
 }
 
+/** Tests that failed first and passed then: vitest keeps what they failed with. @param {string | undefined} report @returns {string[]} */
+export const secondTries = (report) =>
+  (report === undefined ? [] : JSON.parse(report).testResults)
+    .flatMap(({ assertionResults }) => assertionResults)
+    .filter(({ status, failureMessages }) => status === 'passed' && failureMessages?.length > 0)
+    .map(({ fullName, failureMessages }) => `${fullName}: ${failureMessages[0].split('\n', 1)[0]}`)
+
 /** @param {readonly Counts[]} counts @returns {Counts} */
 export const sum = (counts) =>
   counts.reduce(

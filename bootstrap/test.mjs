@@ -5,7 +5,7 @@ import { environment, node, run, runMain, SetUpError } from './process.mjs'
 import { setUp } from './set-up.mjs'
 import { homeOf, root } from './settings.mjs'
 import { runtimePackages, testPackages } from './system-packages.mjs'
-import { countTests, sum, summaryLine } from './test-report.mjs'
+import { countTests, secondTries, sum, summaryLine } from './test-report.mjs'
 
 const projects = ['unit', 'host', 'e2e']
 /** What takes too long for each time: `npm run test:long`. */
@@ -20,13 +20,14 @@ const check = (name, args) => async () => {
 
 /** Each project in a run of its own: unit tests use both cores, and no test of real machines shares them. */
 const project = (name, args, home, directory) => async () => {
-  const report = join(directory, `${name}.json`)
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const file = join(directory, `${name}.json`)
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
   // Not ANTEROOM_…: the controllers under test take every such variable for a setting of theirs.
   const env = { ...environment(), TEST_IMAGES: join(home, 'images') }
   delete env.ANTEROOM_HOME
   const code = await run(node, [bin('vitest'), 'run', '--project', name, ...reporters, ...args], { env })
-  return countTests(await readFile(report, 'utf8').catch(() => undefined), code)
+  const report = await readFile(file, 'utf8').catch(() => undefined)
+  return { ...countTests(report, code), again: secondTries(report) }
 }
 
 async function runParts(parts) {
@@ -61,8 +62,10 @@ await runMain(async () => {
     ])
     const total = sum(rows.map(({ counts }) => counts))
     console.log(`\nset-up ${setUpSeconds.toFixed(0)} s`)
-    for (const { name, counts, seconds } of rows)
+    for (const { name, counts, seconds } of rows) {
       console.log(`${name} ${seconds.toFixed(0)} s: ${counts.failed} failed`)
+      for (const test of counts.again ?? []) console.log(`  passed only at the second try: ${test}`)
+    }
     console.log(`\n${summaryLine(total)}`)
     return total.failed === 0 ? 0 : 1
   } finally {
