@@ -1,5 +1,5 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { AppError } from '@anteroom/base'
+import { AppError, systemClock } from '@anteroom/base'
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -63,29 +63,52 @@ interface Prepared {
   readonly statement: StatementSync
   /** It answers with rows, not with a count of changes. */
   readonly hasRows: boolean
+  /** It does not only read: no other process holds the database when it has run. */
+  readonly takesLock: boolean
 }
+
+/** Only a backup or a person with a shell ever holds a lock. From the first refusal on: whoever comes later does not wait again. */
+const lockPatienceMs = 250
+const askForLockEveryMs = 5
 
 class SqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, Prepared>()
   #hasWritten = false
+  /** Since when each attempt to take the lock has been refused. */
+  #lockedSince: number | undefined
 
   constructor(database: DatabaseSync) {
     this.#database = database
   }
 
+  /** SQLite's own wait for a lock would stop the event loop, and with it every live view. */
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    try {
-      return this.#execute(query)
-    } catch (error) {
-      throw unavailable(error) ?? error
+    for (;;) {
+      try {
+        return this.#execute(query)
+      } catch (error) {
+        if (!isLocked(error) || !this.#hasPatience()) throw unavailable(error) ?? error
+      }
+      await systemClock.delay(askForLockEveryMs)
     }
   }
 
+  #hasPatience(): boolean {
+    const now = systemClock.monotonic()
+    this.#lockedSince ??= now
+    return now - this.#lockedSince < lockPatienceMs
+  }
+
   #execute<R>(query: CompiledQuery): QueryResult<R> {
-    const { statement, hasRows } = this.#prepare(query.sql)
+    const { statement, hasRows, takesLock } = this.#prepare(query.sql)
     const parameters = query.parameters as SqlValue[]
-    if (hasRows) return { rows: statement.all(...parameters) as R[] }
+    const result = hasRows ? { rows: statement.all(...parameters) as R[] } : this.#change<R>(statement, parameters)
+    if (takesLock) this.#lockedSince = undefined
+    return result
+  }
+
+  #change<R>(statement: StatementSync, parameters: SqlValue[]): QueryResult<R> {
     const { changes, lastInsertRowid } = statement.run(...parameters)
     this.#hasWritten ||= Number(changes) > 0
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
@@ -112,7 +135,7 @@ class SqliteConnection implements DatabaseConnection {
     const known = this.#statements.get(sql)
     if (known) return known
     const statement = this.#database.prepare(sql)
-    const prepared = { statement, hasRows: statement.columns().length > 0 }
+    const prepared = { statement, hasRows: statement.columns().length > 0, takesLock: !/^select\b/i.test(sql) }
     // Queries are few and fixed; lists of values of every length (`in (?, ?, …)`) are what could grow without bound.
     if (this.#statements.size >= 500) this.#statements.clear()
     this.#statements.set(sql, prepared)
@@ -132,10 +155,14 @@ const troubles: Readonly<Record<number, { readonly code: 'store_unavailable' | '
     26: { code: 'store_unavailable', what: 'the file is not a database' },
   }
 
+/** undefined for what SQLite did not throw. The low byte is the primary code; extended ones (SQLITE_IOERR_WRITE) add to it. */
+const primaryCode = (error: unknown): number | undefined =>
+  error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' ? error.errcode & 0xff : undefined
+
+const isLocked = (error: unknown): boolean => primaryCode(error) === 5
+
 function unavailable(error: unknown): AppError | undefined {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined
-  // The low byte is the primary code; extended codes such as SQLITE_IOERR_WRITE add to it.
-  const trouble = troubles[error.errcode & 0xff]
+  const trouble = troubles[primaryCode(error) ?? -1]
   return trouble && new AppError(trouble.code, { detail: trouble.what, cause: error })
 }
 
@@ -151,10 +178,10 @@ export const sqliteDialect = (database: DatabaseSync): Dialect => ({
  * of a deleted credential is overwritten, not left in a free page.
  */
 export function openSqlite(path: string): DatabaseSync {
-  // The wait for another process's lock stops the event loop; only a backup or a person with a shell ever holds one.
-  const database = new DatabaseSync(path, { timeout: 250 })
+  // Here the wait may stop the event loop: nobody is served yet.
+  const database = new DatabaseSync(path, { timeout: lockPatienceMs })
   database.exec(
-    'pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma trusted_schema = off; pragma secure_delete = on',
+    'pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma trusted_schema = off; pragma secure_delete = on; pragma busy_timeout = 0',
   )
   return database
 }
