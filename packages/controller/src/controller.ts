@@ -1,6 +1,6 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AppError, acquireLock, type Log, Scope, systemClock } from '@anteroom/base'
+import { AppError, acquireLock, type LockFile, type Log, Scope, systemClock, systemErrorCode } from '@anteroom/base'
 import { type DoctorReport, type Machine, type ProviderDefinition, rfbPort } from '@anteroom/contract'
 import { startDemo } from '@anteroom/demo'
 import { type Access, createAccess } from './access/access.ts'
@@ -22,7 +22,7 @@ import { createPool, fitToMemory } from './pool/pool.ts'
 import { openProviders, type Providers } from './providers/providers.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { openSnapshots } from './snapshots/snapshots.ts'
-import { openStore, type Store } from './store/store.ts'
+import { openStoreIn, type Store } from './store/store.ts'
 import { openVault } from './vault/vault.ts'
 
 export interface RunningController {
@@ -57,12 +57,11 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const { config, reduced } = fitToMemory(configured, await totalMemoryMiB())
   for (const what of reduced) log.warn({ code: 'insufficient_memory' }, what)
   const runDirectory = join(config.home, 'run')
-  await mkdir(runDirectory, { recursive: true, mode: 0o700 })
-  const lock = lockHome(config.home)
+  const lock = await lockHome(config.home, runDirectory)
   stack.defer(() => lock.release())
   const scope = Scope.root('controller', log)
 
-  const store = stack.adopt(await openStore(join(config.home, 'anteroom.sqlite')), (opened) => opened.close())
+  const store = stack.adopt(await openStoreIn(config.home), (opened) => opened.close())
   const vault = await openVault({ keyFile: join(config.home, 'vault.key'), store, clock })
   const images = openImages(config.home)
   const slots = await openSlots(config, scope)
@@ -182,8 +181,19 @@ async function keepHouse(access: Access, scope: Scope): Promise<void> {
   }
 }
 
-function lockHome(home: string): { release(): void } {
-  const lock = acquireLock(join(home, 'run', 'lock'))
+async function lockHome(home: string, runDirectory: string): Promise<LockFile> {
+  let lock: ReturnType<typeof acquireLock>
+  try {
+    await mkdir(home, { recursive: true, mode: 0o700 })
+    // Recursive, it would call a read-only file system a directory that is missing.
+    await mkdir(runDirectory, { mode: 0o700 }).catch((error: unknown) => {
+      if (systemErrorCode(error) !== 'EEXIST') throw error
+    })
+    lock = acquireLock(join(runDirectory, 'lock'))
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new AppError('store_unavailable', { detail: `${home} cannot be written: ${why}`, cause: error })
+  }
   if ('release' in lock) return lock
   throw new AppError('controller_locked', { detail: `pid ${lock.heldBy ?? 'unknown'} uses ${home}` })
 }

@@ -7,7 +7,7 @@ import { measureHost, openSlots } from './host/host.ts'
 import { openImages } from './images/images.ts'
 import { findUnheld } from './leases/leases.ts'
 import { openMachines } from './machines/machines.ts'
-import { openStore } from './store/store.ts'
+import { openStoreIn } from './store/store.ts'
 import { openVault } from './vault/vault.ts'
 
 /**
@@ -18,7 +18,7 @@ export async function openPatient(config: Config, scope: Scope): Promise<Patient
   await mkdir(config.home, { recursive: true, mode: 0o700 })
   const clock = systemClock
   const images = openImages(config.home)
-  const store = await opened(() => openStore(join(config.home, 'anteroom.sqlite')))
+  const store = await opened(() => openStoreIn(config.home))
   const vault =
     store instanceof AppError
       ? store

@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { newId } from '@anteroom/base'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type NewRow, openStore, type Store } from './store.ts'
+import { type NewRow, openStore, openStoreIn, type Store } from './store.ts'
 
 let store: Store
 beforeEach(async () => {
@@ -124,6 +125,36 @@ describe('a database file', () => {
       code: 'store_unavailable',
       detail: expect.stringContaining('newer version'),
     })
+  })
+
+  test('that another process holds for a moment is waited for, while the event loop goes on', async () => {
+    const path = join(directory, 'store.sqlite')
+    const held = await openStore(path)
+    const other = new DatabaseSync(path)
+    other.exec('begin exclusive')
+    // The lock is this thread's own: if the wait stood still, nobody could give it back.
+    const released = new Promise<void>((resolve) =>
+      setImmediate(() => {
+        other.exec('rollback')
+        resolve()
+      }),
+    )
+    await held.db.insertInto('sessions').values(queued()).execute()
+    await released
+    other.close()
+    await held.close()
+  })
+
+  test('that is gone is not made anew where a vault key says that there was one', async () => {
+    await (await openStoreIn(directory)).close()
+    await writeFile(join(directory, 'vault.key'), 'key')
+    await (await openStoreIn(directory)).close()
+    await rm(join(directory, 'anteroom.sqlite'))
+    await expect(openStoreIn(directory)).rejects.toMatchObject({
+      code: 'store_unavailable',
+      detail: expect.stringContaining('anteroom.sqlite is gone'),
+    })
+    expect(await readdir(directory)).toEqual(['vault.key'])
   })
 
   test('that another process holds answers with a code, and works again afterwards', async () => {

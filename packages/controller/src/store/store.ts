@@ -1,3 +1,5 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
 import { AppError } from '@anteroom/base'
 import { Kysely, sql, type Transaction } from 'kysely'
 import { type Migration, migrations } from './migrations.ts'
@@ -17,6 +19,27 @@ export interface Store {
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
+
+/**
+ * The database of a state directory. A new one is made only where there never was one: it would know of no machine that runs, and
+ * of no credential.
+ * @throws AppError store_unavailable
+ */
+export async function openStoreIn(home: string): Promise<Store> {
+  const path = join(home, 'anteroom.sqlite')
+  const key = join(home, 'vault.key')
+  if (!(await isThere(path)) && (await isThere(key)))
+    throw new AppError('store_unavailable', {
+      detail: `${path} is gone, and ${key} says that there was one. Bring it back; to begin anew, move the key away`,
+    })
+  return await openStore(path)
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
 
 /**
  * Opens the database at `path` (`:memory:` for tests) and brings it to the newest migration.
