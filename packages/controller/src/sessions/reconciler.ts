@@ -12,7 +12,15 @@ import { createSweep } from './sweep.ts'
 const tickMs = 1_000
 
 /** Troubles that pass: the chapter is tried again while the session has time. Anything else ends the session. */
-const passing: ReadonlySet<ErrorCode> = new Set(['agent_unreachable', 'store_unavailable', 'vault_unavailable'])
+const passing: ReadonlySet<ErrorCode> = new Set([
+  'agent_unreachable',
+  'store_unavailable',
+  'vault_unavailable',
+  'disk_full',
+])
+/** Where there is no room for its machine nobody has anything to lose yet, and is told at once. */
+const passes = ({ status }: SessionRow, { code }: AppError): boolean =>
+  passing.has(code) && !(code === 'disk_full' && status === 'starting')
 /** Nothing is wrong with the session: it stays in the queue until there is room, or its time is over. */
 const noRoom: ReadonlySet<ErrorCode> = new Set(['ip_pool_exhausted', 'insufficient_memory'])
 const mostAttempts: Partial<Record<ErrorCode, number>> = { agent_unreachable: 3 }
@@ -118,7 +126,7 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows, limits: L
     const attempt = row.attempt + 1
     const again =
       row.status === 'ending' ||
-      (passing.has(error.code) && attempt < (mostAttempts[error.code] ?? Number.POSITIVE_INFINITY))
+      (passes(row, error) && attempt < (mostAttempts[error.code] ?? Number.POSITIVE_INFINITY))
     log[again ? 'warn' : 'error'](
       { ...(await about(row)), code: error.code, status: row.status, attempt, error },
       error.message,

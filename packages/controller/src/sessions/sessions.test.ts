@@ -107,24 +107,40 @@ describe('a session that cannot go on', () => {
     },
   )
 
-  test('keeps its machine while the vault does not answer, and completes when it does again', async () => {
+  test.each(['vault_unavailable', 'disk_full'] as const)(
+    'keeps its machine while the vault cannot store (%s), and completes when it can again',
+    async (code) => {
+      world = await SessionWorld.open()
+      const id = await world.create()
+      await world.reaches(id, 'ready')
+      const { store } = world.deps.vault
+      let refusals = 0
+      world.deps.vault.store = async () => {
+        refusals++
+        throw new AppError(code)
+      }
+      const guest = await world.guestOf(id)
+      await guest.personSignsIn()
+      await world.reaches(id, 'capturing')
+      await expect.poll(() => refusals, { timeout: 5_000 }).toBeGreaterThan(1)
+      expect(guest.isWiped).toBe(false)
+      world.deps.vault.store = store.bind(world.deps.vault)
+      await world.reaches(id, 'ended')
+      expect(await world.sessions.get(id)).toMatchObject({ outcome: 'completed', failure: null })
+    },
+  )
+
+  test('whose machine finds no room on the disk fails at once', async () => {
     world = await SessionWorld.open()
-    const id = await world.create()
-    await world.reaches(id, 'ready')
-    const { store } = world.deps.vault
-    let refusals = 0
-    world.deps.vault.store = async () => {
-      refusals++
-      throw new AppError('vault_unavailable')
+    let attempts = 0
+    world.deps.driver.create = async () => {
+      attempts++
+      throw new AppError('disk_full')
     }
-    const guest = await world.guestOf(id)
-    await guest.personSignsIn()
-    await world.reaches(id, 'capturing')
-    await expect.poll(() => refusals, { timeout: 5_000 }).toBeGreaterThan(1)
-    expect(guest.isWiped).toBe(false)
-    world.deps.vault.store = store.bind(world.deps.vault)
+    const id = await world.create()
     await world.reaches(id, 'ended')
-    expect(await world.sessions.get(id)).toMatchObject({ outcome: 'completed', failure: null })
+    expect(await world.sessions.get(id)).toMatchObject({ outcome: 'failed', failure: { code: 'disk_full' } })
+    expect(attempts).toBe(1)
   })
 })
 
