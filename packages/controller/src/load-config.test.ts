@@ -28,6 +28,8 @@ test('flags are over the environment, the environment over the file, and what th
 
 test.each([
   ['lisetn: { port: 1 }', 'lisetn is no setting; did you mean listen?'],
+  ['timeouts: { idle_minutes: 5 }', 'timeouts.idle_minutes is no setting; did you mean timeouts.idle_seconds?'],
+  ['timeouts: { idle: 300 }', 'did you mean timeouts.idle_seconds?'],
   ['vmm: { memory_mb: 1024 }', 'vmm.memory_mb is no setting; did you mean vmm.memory_mib?'],
   ['vmm: { memory_mib: 1.5GiB }', 'vmm.memory_mib:'],
   ['network: { pool: 10.0.0.0 }', 'network.pool:'],

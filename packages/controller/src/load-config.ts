@@ -41,12 +41,20 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Tree {
       )
       throw invalid(
         `the environment variable ${variable} is no setting`,
-        nearest(name, all)?.toUpperCase().replace(/^/, 'ANTEROOM_'),
+        meantBy(name, all)?.toUpperCase().replace(/^/, 'ANTEROOM_'),
       )
     }
     tree[section] = { ...(tree[section] as Tree | undefined), [name.slice(section.length + 1)]: value }
   }
   return tree
+}
+
+const unit = /_(ms|seconds|minutes|hours|days|[kmg]i?b)$/
+
+/** What was meant by a key that is none: spelt almost so, or the same in another unit. */
+function meantBy(key: string, known: readonly string[]): string | undefined {
+  const withoutUnit = (name: string): string => name.replace(unit, '')
+  return nearest(key, known) ?? known.find((name) => [key, withoutUnit(key)].includes(withoutUnit(name)))
 }
 
 const invalid = (what: string, meant?: string): AppError =>
@@ -95,7 +103,7 @@ export function loadConfig(home: string, env: NodeJS.ProcessEnv, flags: Tree = {
     const known = where === '' ? Object.keys(knownKeys) : (knownKeys[where] ?? [])
     const key = issue.keys[0] ?? ''
     const full = (name: string): string => (where === '' ? name : `${where}.${name}`)
-    const meant = nearest(key, known)
+    const meant = meantBy(key, known)
     throw invalid(`${full(key)} is no setting`, meant === undefined ? undefined : full(meant))
   }
   throw invalid(`${where}: ${issue.message}`)
