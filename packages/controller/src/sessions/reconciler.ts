@@ -147,8 +147,11 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows, limits: L
         abort.signal.addEventListener('abort', () => inner.cancel())
         await drive(id, inner)
       })
-      .catch((error: unknown) => {
-        if (!scope.signal.aborted && !abort.signal.aborted) log.error({ session: id, error }, 'reconciling failed')
+      .catch(async (error: unknown) => {
+        if (scope.signal.aborted || abort.signal.aborted) return
+        log.error({ session: id, error }, 'reconciling failed')
+        // Not even that could be written down: at once it would fail again, and again.
+        await clock.delay(tickMs, AbortSignal.any([scope.signal, abort.signal]))
       })
       .finally(() => {
         tasks.delete(id)

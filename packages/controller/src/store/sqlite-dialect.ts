@@ -49,7 +49,8 @@ class SqliteDriver implements Driver {
     await connection.executeQuery(CompiledQuery.raw('commit'))
   }
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('rollback'))
+    // A disk that fails while it is written to ends the transaction by itself, and why is what the caller must hear.
+    if (this.#connection.isInTransaction) await connection.executeQuery(CompiledQuery.raw('rollback'))
   }
 
   async destroy(): Promise<void> {
@@ -112,6 +113,10 @@ class SqliteConnection implements DatabaseConnection {
     const { changes, lastInsertRowid } = statement.run(...parameters)
     this.#hasWritten ||= Number(changes) > 0
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
+  }
+
+  get isInTransaction(): boolean {
+    return this.#database.isTransaction
   }
 
   /** Whether anything has changed since this was asked last. */

@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { newId } from '@anteroom/base'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type NewRow, openStore, openStoreIn, type Store } from './store.ts'
+import { type Db, type NewRow, openStore, openStoreIn, type Store } from './store.ts'
 
 let store: Store
 beforeEach(async () => {
@@ -173,17 +173,18 @@ describe('a database file', () => {
     await held.close()
   })
 
-  test('whose disk is full answers with a code', async () => {
+  test('whose disk is full answers with a code, in a transaction too', async () => {
     const small = await openStore(join(directory, 'store.sqlite'))
     await sql`pragma max_page_count = 60`.execute(small.db)
-    const fill = async (): Promise<void> => {
+    const fill = async (db: Db): Promise<void> => {
       for (let n = 0; n < 500; n++)
-        await small.db
+        await db
           .insertInto('sessions')
           .values(queued({ subject: 'x'.repeat(1000) }))
           .execute()
     }
-    await expect(fill()).rejects.toMatchObject({ code: 'disk_full' })
+    await expect(small.transaction(fill)).rejects.toMatchObject({ code: 'disk_full' })
+    await expect(fill(small.db)).rejects.toMatchObject({ code: 'disk_full' })
     await small.close()
   })
 
