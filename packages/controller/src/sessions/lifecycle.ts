@@ -10,7 +10,7 @@ import { takeLeave } from './farewell.ts'
 import { limitsOfReady } from './limits.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
-import { isSignedIn, requireScreen } from './sign-in-status.ts'
+import { isSignedIn, requireScreen, saySignedIn } from './sign-in-status.ts'
 
 /**
  * The story of one session, from request to nothing-left. Each chapter starts from the row alone, measures before it acts and
@@ -123,7 +123,7 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
           if (isSignedIn(status)) return
           seen = status.version
           await attachEgress(row, lease, watched)
-          if ((await rows.load(store.db, row.id)).capture_requested) await agent.signedIn(watched)
+          if ((await rows.load(store.db, row.id)).capture_requested) await saySignedIn(agent, watched)
         }
       })
       return await rows.move(row, 'capturing', 'capture')

@@ -165,6 +165,23 @@ test.each(['vmm_exited', 'deadline_exceeded'] as const)(
   },
 )
 
+test('whoever says that they are signed in before the page is there is not failed for it', async () => {
+  world = await SessionWorld.open()
+  const id = await world.create()
+  await world.reaches(id, 'ready')
+  const guest = await world.guestOf(id)
+  const signedIn = guest.signedIn.bind(guest)
+  let tooEarly = 0
+  guest.signedIn = async () => {
+    if (tooEarly++ > 2) return await signedIn()
+    throw new AppError('session_not_ready')
+  }
+  await world.sessions.requestCapture(id)
+  await world.reaches(id, 'ended')
+  expect(await world.sessions.get(id)).toMatchObject({ outcome: 'completed', failure: null })
+  expect(tooEarly).toBeGreaterThan(3)
+})
+
 describe('ending a session', () => {
   test.each(['queued', 'vm_created', 'ready'] as const)(
     'by request while it is %s is once and for all',

@@ -1,5 +1,6 @@
-import { AppError } from '@anteroom/base'
+import { AppError, type Scope } from '@anteroom/base'
 import type { AgentHello, AgentStatus } from '@anteroom/contract'
+import type { AgentLink } from '../agent/agent.ts'
 
 /** @throws AppError display_lost, browser_crashed: the agent has given up restarting them */
 export function requireScreen({ display, browser }: Pick<AgentHello, 'display' | 'browser'>): void {
@@ -23,4 +24,11 @@ export function isSignedIn(status: AgentStatus): boolean {
     default:
       return status.phase satisfies never
   }
+}
+
+/** The person says so. Too early for the agent, while the page still loads, is no failure: it is said again at its next change. */
+export async function saySignedIn(agent: AgentLink, scope: Scope): Promise<void> {
+  await agent.signedIn(scope).catch((error: unknown) => {
+    if (!(error instanceof AppError && error.code === 'session_not_ready')) throw error
+  })
 }
