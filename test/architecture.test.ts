@@ -26,7 +26,7 @@ const folderImports: Record<string, readonly string[]> = {
   access: ['events', 'store'],
   agent: [],
   connections: ['store'],
-  doctor: ['host', 'images', 'leases', 'machines', 'pool', 'store', 'vault'],
+  doctor: ['evidence', 'host', 'images', 'leases', 'machines', 'observe', 'pool', 'snapshots', 'store', 'vault'],
   egress: [],
   events: ['store'],
   evidence: [],

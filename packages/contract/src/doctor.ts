@@ -13,10 +13,13 @@ export const doctorChecks = [
   'disk',
   'clock',
   'store',
+  'integrity',
   'vault_key',
   'port',
   'certificate',
   'evidence',
+  'log',
+  'files',
   'leftovers',
 ] as const
 export type DoctorCheckName = (typeof doctorChecks)[number]

@@ -116,7 +116,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const examineItself = ({ fix }: { readonly fix: boolean }) =>
     examine(
       {
-        ...{ config, clock, images, store, vault, slots, driver, url },
+        ...{ config, clock, images, snapshots, store, vault, slots, driver, url },
         ...{ measureHost: measure, slotsAhead: pool.slotsAhead },
         sweep: (inner) => sessions.sweep(inner),
       },

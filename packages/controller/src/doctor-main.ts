@@ -15,11 +15,21 @@ async function main(): Promise<void> {
   const scope = Scope.root('doctor', createLog({ level: 'error', pretty: false, destination: process.stderr }))
   await mkdir(join(home, 'run'), { recursive: true, mode: 0o700 })
   const lock = acquireLock(join(home, 'run/lock'))
+  const look = async (fix: boolean) => {
+    await using patient = await openPatient(loadConfig(home, process.env), scope)
+    return await examine(patient, scope, { fix })
+  }
   if (!('release' in lock))
     throw new AppError('controller_locked', { detail: `pid ${lock.heldBy ?? 'unknown'} uses ${home}` })
   try {
-    await using patient = await openPatient(loadConfig(home, process.env), scope)
-    process.stdout.write(`${JSON.stringify(await examine(patient, scope, { fix: values.fix }))}\n`)
+    let report = await look(values.fix)
+    const fixedOf = new Map(report.checks.map(({ name, fixed }) => [name, fixed]))
+    // A part that did not open may do so now.
+    if (report.checks.some(({ fixed }) => fixed !== null)) {
+      const again = await look(false)
+      report = { ...again, checks: again.checks.map((check) => ({ ...check, fixed: fixedOf.get(check.name) ?? null })) }
+    }
+    process.stdout.write(`${JSON.stringify(report)}\n`)
   } finally {
     lock.release()
   }

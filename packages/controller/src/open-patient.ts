@@ -30,6 +30,7 @@ export async function openPatient(config: Config, scope: Scope): Promise<Patient
       : await opened(async () => (await openMachines({ config, images, slots }, scope)).driver)
   return {
     ...{ config, clock, images, store, vault, slots, driver },
+    snapshots: null,
     measureHost: () => measureHost(config.home),
     // The next controller makes its own, and these are in nobody's use.
     slotsAhead: new Set(),

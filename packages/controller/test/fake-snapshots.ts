@@ -38,6 +38,7 @@ export class FakeSnapshots implements Snapshots {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
+  rebuild = (): void => {}
   run = async (): Promise<void> => {}
   collect = async (): Promise<string[]> => []
 }

@@ -1923,7 +1923,7 @@ export interface components {
             verdict: "ok" | "warning" | "failed";
             checks: {
                 /** @enum {string} */
-                name: "vmm" | "acceleration" | "image" | "snapshot" | "network" | "addresses" | "memory" | "load" | "disk" | "clock" | "store" | "vault_key" | "port" | "certificate" | "evidence" | "leftovers";
+                name: "vmm" | "acceleration" | "image" | "snapshot" | "network" | "addresses" | "memory" | "load" | "disk" | "clock" | "store" | "integrity" | "vault_key" | "port" | "certificate" | "evidence" | "log" | "files" | "leftovers";
                 /** @enum {string} */
                 verdict: "ok" | "warning" | "failed";
                 found: string;

@@ -4,6 +4,7 @@ import type { Config } from '../config.ts'
 import type { HostMeasurement, Slots } from '../host/host.ts'
 import type { Images } from '../images/images.ts'
 import type { MachineDriver } from '../machines/driver.ts'
+import type { Snapshots } from '../snapshots/snapshots.ts'
 import type { Store } from '../store/store.ts'
 
 /** What a part of the controller is, or why it could not be opened: the doctor comes to those that do not start, too. */
@@ -19,6 +20,8 @@ export interface Patient {
   readonly vault: Opened<object>
   readonly slots: Opened<Slots>
   readonly driver: Opened<MachineDriver>
+  /** Builds what is missing; null: no controller runs that would. */
+  readonly snapshots: Pick<Snapshots, 'reject' | 'rebuild'> | null
   readonly measureHost: () => Promise<HostMeasurement>
   /** Slots that are made ahead of need: no lease names them. */
   readonly slotsAhead: ReadonlySet<number>

@@ -1,91 +1,30 @@
 import { once } from 'node:events'
-import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { chmod, rm, truncate, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { AppError, newId, Scope, silentLog, systemClock } from '@anteroom/base'
+import { AppError, newId, systemClock } from '@anteroom/base'
 import { type DoctorCheck, type DoctorCheckName, doctorChecks, doctorReport } from '@anteroom/contract'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { publishSnapshot, writeMonitor } from '../../test/publish-snapshot.ts'
-import { FakeSlots, imageOf } from '../../test/session-world.ts'
-import { type Config, configSchema } from '../config.ts'
-import { createFakeDriver, FakeHost } from '../machines/fake/fake-driver.ts'
-import { openStore, type Store } from '../store/store.ts'
-import { backUpKey, openVault } from '../vault/vault.ts'
+import { FakeSlots } from '../../test/session-world.ts'
+import type { Config } from '../config.ts'
+import { createFakeDriver, type FakeHost } from '../machines/fake/fake-driver.ts'
+import { image, imagesOf, measurement, scope, Ward } from './doctor.fixture.ts'
 import { examine, type Patient } from './doctor.ts'
 
-const scope = Scope.root('test', silentLog)
-const image = { ...imageOf('1'), manifest: { built_at: new Date().toISOString() } } as never as Awaited<
-  ReturnType<Patient['images']['current']>
->
-
+let ward: Ward
 let home: string
-let store: Store
 let host: FakeHost
 let slots: FakeSlots
-let config: Config
-/** One that is well, of real parts but for the host's. */
 let patient: Patient
+beforeEach(async () => {
+  ward = await Ward.open()
+  ;({ home, host, slots, patient } = ward)
+})
+afterEach(() => ward.close())
 
 const missing = new AppError('image_missing', { detail: 'images has no current image' })
-const measurement = {
-  load: [0.1, 0.1, 0.1] as [number, number, number],
-  ...{ cores: 2, availableMemoryMiB: 20_000, totalMemoryMiB: 24_000, freeDiskMiB: 50_000 },
-}
-const configured = (over: object = {}): Config => ({
-  ...configSchema.parse({
-    network: { kind: 'user' },
-    vmm: { binary: join(home, 'qemu') },
-    listen: { port: 0 },
-    ...over,
-  }),
-  home,
-})
-
-beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'anteroom-doctor-'))
-  await writeMonitor(home)
-  config = configured()
-  store = await openStore(join(home, 'anteroom.sqlite'))
-  host = new FakeHost()
-  slots = new FakeSlots('user')
-  const keyFile = join(home, 'vault.key')
-  const vault = await openVault({ keyFile, store, clock: systemClock })
-  await backUpKey(keyFile, join(home, 'copy.key'), Date.now())
-  const shape = {
-    binary: config.vmm.binary,
-    accelerator: 'kvm' as const,
-    memoryMiB: config.vmm.memory_mib,
-    vcpus: config.vmm.vcpus,
-  }
-  await publishSnapshot(home, image.id, shape, scope)
-  patient = {
-    ...{ config, clock: systemClock, store, vault, slots },
-    driver: {
-      ...createFakeDriver(host),
-      capabilities: async () => ({ version: 'fake', accelerator: 'kvm', accelerationNote: null }),
-    },
-    images: { current: async () => image } as unknown as Patient['images'],
-    measureHost: async () => measurement,
-    slotsAhead: new Set(),
-    sweep: async (sweeping) => {
-      for (const id of await createFakeDriver(host).list(sweeping)) await createFakeDriver(host).destroy(id, sweeping)
-      slots.made.clear()
-    },
-    url: null,
-  }
-})
-afterEach(async () => {
-  await store.close()
-  await rm(home, { recursive: true })
-})
-
-async function check(name: DoctorCheckName, changed: Partial<Patient> = {}, fix = false): Promise<DoctorCheck> {
-  const report = doctorReport.parse(await examine({ ...patient, ...changed }, scope, { fix }))
-  const found = report.checks.find((one) => one.name === name)
-  if (!found) throw new Error(`nobody looks at ${name}`)
-  return found
-}
+const configured = (over: object): Config => ward.configured(over)
+const check: Ward['check'] = (...asked) => ward.check(...asked)
 
 test('a healthy host: every check of the list, all well', async () => {
   const report = doctorReport.parse(await examine(patient, scope))
@@ -123,13 +62,7 @@ const breaks: readonly [DoctorCheckName, string, Break, DoctorCheck['verdict'], 
     /emulated: nothing runs/,
   ],
   ['acceleration', 'cannot be measured', () => ({ driver: new AppError('kvm_required') }), 'failed', /KVM/],
-  [
-    'image',
-    'is missing',
-    () => ({ images: { current: () => Promise.reject(missing) } as unknown as Patient['images'] }),
-    'failed',
-    /no current image/,
-  ],
+  ['image', 'is missing', () => ({ images: imagesOf(() => Promise.reject(missing)) }), 'failed', /no current image/],
   [
     'image',
     'is old',
@@ -138,7 +71,7 @@ const breaks: readonly [DoctorCheckName, string, Break, DoctorCheck['verdict'], 
         ...image,
         manifest: { ...image.manifest, built_at: new Date(Date.now() - 40 * 86_400_000).toISOString() },
       }
-      return { images: { current: async () => old } as unknown as Patient['images'] }
+      return { images: imagesOf(async () => old) }
     },
     'warning',
     /40 days old/,
@@ -161,14 +94,7 @@ const breaks: readonly [DoctorCheckName, string, Break, DoctorCheck['verdict'], 
     'snapshot',
     'is truncated',
     async () => {
-      const key = {
-        binary: config.vmm.binary,
-        accelerator: 'kvm' as const,
-        memoryMiB: config.vmm.memory_mib,
-        vcpus: config.vmm.vcpus,
-      }
-      const id = await publishSnapshot(home, image.id, key, scope)
-      await truncate(join(home, 'snapshots', id, 'memory'), 100)
+      await truncate(join(await ward.publishSnapshot(), 'memory'), 100)
       return {}
     },
     'failed',
@@ -291,6 +217,64 @@ const breaks: readonly [DoctorCheckName, string, Break, DoctorCheck['verdict'], 
     /cannot be written/,
   ],
   [
+    'evidence',
+    'is more than is allowed',
+    async () => {
+      await ward.keepOldEvidence()
+      return {}
+    },
+    'warning',
+    /1 in .* older or more than evidence/,
+  ],
+  [
+    'log',
+    'cannot be written',
+    async () => {
+      await writeFile(join(home, 'logs'), 'a file in the place of the directory')
+      return {}
+    },
+    'failed',
+    /cannot be written/,
+  ],
+  [
+    'log',
+    'is more than is allowed',
+    async () => {
+      await ward.keepOldLog()
+      return {}
+    },
+    'warning',
+    /1 files in .* older or more than log/,
+  ],
+  [
+    'files',
+    'are open to others',
+    async () => {
+      await chmod(join(home, 'vault.key'), 0o644)
+      return {}
+    },
+    'failed',
+    /others may read .*vault\.key \(mode 644\)/,
+  ],
+  [
+    'files',
+    'were never finished',
+    async () => {
+      await ward.writeOld(join(home, 'operator.key.1a2b3c4d.new'))
+      return {}
+    },
+    'warning',
+    /1a2b3c4d\.new was never finished/,
+  ],
+  ['integrity', 'is damaged', () => ward.damageDatabase().then(() => ({})), 'failed', /is damaged: .{10}/],
+  [
+    'leftovers',
+    'are golden images',
+    () => ({ images: imagesOf(async () => image, [`img_${'7'.repeat(24)}`]) }),
+    'warning',
+    /nobody holds img_777/,
+  ],
+  [
     'leftovers',
     'are there',
     async () => {
@@ -340,7 +324,7 @@ test('where nothing opens, every check still answers', async () => {
 })
 
 test('a check that hangs does not keep the others back', async () => {
-  const hangs = { current: () => new Promise<never>(() => {}) } as unknown as Patient['images']
+  const hangs = imagesOf(() => new Promise<never>(() => {}))
   const report = await examine({ ...patient, images: hangs }, scope)
   expect(report.checks.find(({ name }) => name === 'image')).toMatchObject({ verdict: 'failed' })
   expect(report.checks.find(({ name }) => name === 'disk')).toMatchObject({ verdict: 'ok' })

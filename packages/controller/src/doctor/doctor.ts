@@ -8,9 +8,12 @@ import { certificate } from './checks/certificate.ts'
 import { clock } from './checks/clock.ts'
 import { disk } from './checks/disk.ts'
 import { evidence } from './checks/evidence.ts'
+import { files } from './checks/files.ts'
 import { image } from './checks/image.ts'
+import { integrity } from './checks/integrity.ts'
 import { leftovers } from './checks/leftovers.ts'
 import { load } from './checks/load.ts'
+import { log } from './checks/log.ts'
 import { memory } from './checks/memory.ts'
 import { network } from './checks/network.ts'
 import { port } from './checks/port.ts'
@@ -23,7 +26,7 @@ export type { Opened, Patient } from './check.ts'
 
 const checks: readonly Check[] = [
   ...[vmm, acceleration, image, snapshot, network, addresses, memory, load],
-  ...[disk, clock, store, vaultKey, port, certificate, evidence, leftovers],
+  ...[disk, clock, store, integrity, vaultKey, port, certificate, evidence, log, files, leftovers],
 ]
 
 /** A check that hangs says so, and does not keep the others' answers back. */

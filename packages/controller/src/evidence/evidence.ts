@@ -18,6 +18,8 @@ export interface Evidence {
   read(id: string): Promise<EvidenceTexts>
   /** Where a text is, or would be. */
   fileOf(id: string, kind: EvidenceKind): string
+  /** What `collect` would remove: names in the directory of evidence. */
+  overdue(): Promise<string[]>
   /** Removes what is too old, and the oldest while there is too much. Gives the sessions whose evidence went. */
   collect(): Promise<string[]>
 }
@@ -70,6 +72,21 @@ export function createEvidence({ config, clock, log }: EvidenceDeps): Evidence {
     )
   }
 
+  async function overdue(): Promise<string[]> {
+    const newestFirst = (await entries()).toSorted((a, b) => b.keptAt - a.keptAt)
+    let total = 0
+    let machines = 0
+    return newestFirst
+      .filter(({ name, keptAt, bytes }) => {
+        total += bytes
+        const isOfMachine = machineDirectory.test(name)
+        if (isOfMachine) machines++
+        const isTooOld = clock.now() - keptAt > limits.max_age_days * dayMs
+        return isTooOld || total > limits.max_total_mib * MiB || (isOfMachine && machines > mostMachines)
+      })
+      .map(({ name }) => name)
+  }
+
   return {
     async keep(id, texts) {
       const unfinished = join(root, `.${id}`)
@@ -96,20 +113,12 @@ export function createEvidence({ config, clock, log }: EvidenceDeps): Evidence {
 
     fileOf: (id, kind) => join(root, id, fileNames[kind]),
 
+    overdue,
+
     async collect() {
-      const newestFirst = (await entries()).toSorted((a, b) => b.keptAt - a.keptAt)
-      const removed: string[] = []
-      let total = 0
-      let machines = 0
-      for (const { name, keptAt, bytes } of newestFirst) {
-        total += bytes
-        if (machineDirectory.test(name)) machines++
-        const isTooOld = clock.now() - keptAt > limits.max_age_days * dayMs
-        const isTooMuch = total > limits.max_total_mib * MiB || (machineDirectory.test(name) && machines > mostMachines)
-        if (!isTooOld && !isTooMuch) continue
-        await rm(join(root, name), { recursive: true, force: true })
-        if (sessionDirectory.test(name)) removed.push(name)
-      }
+      const names = await overdue()
+      for (const name of names) await rm(join(root, name), { recursive: true, force: true })
+      const removed = names.filter((name) => sessionDirectory.test(name))
       if (removed.length > 0) log.info({ sessions: removed.length }, 'evidence of old sessions was removed')
       return removed
     },

@@ -26,6 +26,8 @@ export interface Images {
   verify(id: string, scope: Scope): Promise<void>
   /** Those with a manifest that can be read, newest first. */
   list(): Promise<Image[]>
+  /** Those that `collect` would remove. */
+  unused(inUse: ReadonlySet<string>): Promise<string[]>
   /** Removes the images that are neither current nor `inUse` by a machine; gives their ids. */
   collect(inUse: ReadonlySet<string>): Promise<string[]>
 }
@@ -66,17 +68,22 @@ export function openImages(home: string): Images {
         .map((manifest) => summary(manifest, manifest.id === current))
         .sort((a, b) => b.built_at.localeCompare(a.built_at))
     },
+    unused: (inUse) => unusedIn(directory, inUse),
     async collect(inUse) {
-      // Images of another state directory, whose machines are not known here.
-      if (await isLink(directory)) return []
-      const ids = await idsIn(directory)
-      // Read after the list: an image that is published meanwhile is not in it.
-      const current = await currentId(directory)
-      const unused = current === undefined ? [] : ids.filter((id) => id !== current && !inUse.has(id))
+      const unused = await unusedIn(directory, inUse)
       for (const id of unused) await rm(join(directory, id), { recursive: true, force: true })
       return unused
     },
   }
+}
+
+async function unusedIn(directory: string, inUse: ReadonlySet<string>): Promise<string[]> {
+  // Images of another state directory, whose machines are not known here.
+  if (await isLink(directory)) return []
+  const ids = await idsIn(directory)
+  // Read after the list: an image that is published meanwhile is not in it.
+  const current = await currentId(directory)
+  return current === undefined ? [] : ids.filter((id) => id !== current && !inUse.has(id))
 }
 
 const isLink = (path: string): Promise<boolean> =>

@@ -30,6 +30,20 @@ export const logFileNames = (directory: string): string[] => {
   }
 }
 
+/** What is too old, and the oldest while there is too much, with room for the file that is being written. */
+export function overdueLogFiles({ directory, limits, clock }: LogFilesParts): string[] {
+  let total = (limits.max_total_mib * MiB) / partsOfLimit
+  return logFileNames(directory)
+    .toReversed()
+    .slice(1)
+    .map((name) => join(directory, name))
+    .filter((path) => {
+      const { size, mtimeMs } = statSync(path)
+      total += size
+      return clock.now() - mtimeMs > limits.max_age_days * dayMs || total > limits.max_total_mib * MiB
+    })
+}
+
 interface OpenFile {
   readonly descriptor: number
   readonly day: string
@@ -59,7 +73,7 @@ export function openLogFiles({ directory, limits, clock }: LogFilesParts): { wri
       close()
       current = open(day, number + 1)
     }
-    removeOld()
+    for (const path of overdueLogFiles({ directory, limits, clock })) rmSync(path)
     return current
   }
 
@@ -76,17 +90,6 @@ export function openLogFiles({ directory, limits, clock }: LogFilesParts): { wri
   function close(): void {
     if (current) closeSync(current.descriptor)
     current = undefined
-  }
-
-  /** What is too old, and the oldest while there is too much, with room for the file that is being written. */
-  function removeOld(): void {
-    let total = partBytes
-    for (const name of logFileNames(directory).toReversed().slice(1)) {
-      const path = join(directory, name)
-      const { size, mtimeMs } = statSync(path)
-      total += size
-      if (clock.now() - mtimeMs > limits.max_age_days * dayMs || total > limits.max_total_mib * MiB) rmSync(path)
-    }
   }
 
   function append(line: string): void {

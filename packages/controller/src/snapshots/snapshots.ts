@@ -40,6 +40,8 @@ export interface Snapshots {
   of(image: ImageFiles, scope: Scope): Promise<SnapshotFiles | undefined>
   /** A restore from it failed: not used again; another one is built. */
   reject(id: string, reason: unknown): void
+  /** Builds what is missing now, however lately that failed. */
+  rebuild(): void
   status(): SnapshotStatus
   /** Builds what the current image lacks, one at a time, until `scope` is over. */
   run(scope: Scope): Promise<void>
@@ -148,6 +150,10 @@ export function openSnapshots(deps: SnapshotsDeps): Snapshots {
       return found
     },
     reject,
+    rebuild() {
+      failed = undefined
+      wake.resolve()
+    },
     status: () => current,
     onChange(listener) {
       listeners.add(listener)
@@ -179,6 +185,7 @@ export function openSnapshots(deps: SnapshotsDeps): Snapshots {
 const noSnapshots: Snapshots = {
   of: async () => undefined,
   reject() {},
+  rebuild() {},
   status: () => ({ status: 'off' }),
   run: async () => {},
   onChange: () => () => {},

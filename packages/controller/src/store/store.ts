@@ -6,6 +6,7 @@ import { type Migration, migrations } from './migrations.ts'
 import { openSqlite, openSqliteToRead, sqliteDialect } from './sqlite-dialect.ts'
 import type { Tables } from './tables.ts'
 
+export { damageOf } from './integrity.ts'
 export { notEnded } from './not-ended.ts'
 export type { LimitCode, NewRow, Row, Tables } from './tables.ts'
 
