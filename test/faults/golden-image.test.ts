@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, expect } from 'vitest'
 import { GoldenCopy } from '../harness/golden-copy.ts'
-import { askForSession, endOf, type FaultTest, faultTable, refusal } from './harness/stage.ts'
+import { askForSession, endOf, type FaultTest, faultTable, livesAndIsCancelled, refusal } from './harness/stage.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 let golden: GoldenCopy
@@ -136,11 +136,3 @@ faultTable(
     },
   ],
 )
-
-async function livesAndIsCancelled(stage: Parameters<FaultTest['inject']>[0]) {
-  const { id } = await stage.controller.api.createSession('demo-site', 'ada')
-  await stage.controller.api.until(id, 'live', ({ status }) => status === 'ready')
-  await stage.controller.api.call('POST', `/v1/sessions/${id}/cancel`, { body: {} })
-  const code = await endOf(stage, id)
-  return code === 'session_cancelled' ? null : code
-}

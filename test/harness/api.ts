@@ -15,6 +15,7 @@ import {
 export interface Answer {
   readonly status: number
   readonly type: string
+  readonly headers: Headers
   readonly body: Record<string, unknown>
 }
 
@@ -40,7 +41,7 @@ export class Api {
     })
     const type = response.headers.get('content-type') ?? ''
     const body = type.includes('json') ? await response.json() : { text: await response.text() }
-    return { status: response.status, type, body } as Answer
+    return { status: response.status, type, headers: response.headers, body } as Answer
   }
 
   async #expect(status: number, method: string, path: string, body?: unknown): Promise<unknown> {

@@ -121,10 +121,7 @@ export class GoldenCopy {
    */
   async publishAnother(change: Partial<ImageManifest> = {}): Promise<string> {
     const before = await readlink(join(this.images, 'current'))
-    const manifest = imageManifest.parse(await this.#json('images', before))
-    const content = { ...manifest, command_line: `${manifest.command_line} anteroom.another`, ...change }
-    const id = `img_${createHash('sha256').update(imageContentText(content)).digest('hex').slice(0, 24)}`
-    await this.#add('images', id, imageFiles, before, { ...content, id })
+    const id = await this.#addImage('anteroom.another', change)
     for (const saved of await idsIn(this.#snapshots)) {
       const snapshot = snapshotManifest.parse(await this.#json('snapshots', saved))
       if (snapshot.key.image_id !== before) continue
@@ -132,6 +129,24 @@ export class GoldenCopy {
       await this.#add('snapshots', snapshotIdOf(key), snapshotFiles, saved, { ...snapshot, id: snapshotIdOf(key), key })
     }
     await this.makeCurrent(id)
+    return id
+  }
+
+  /** Makes an image current whose machines boot, and then print to their console for ever; gives what undoes it. */
+  async publishChatterbox(): Promise<() => Promise<void>> {
+    const before = await readlink(join(this.images, 'current'))
+    // What is behind the dashes goes to the first process: `busybox yes` with whatever the monitor adds.
+    await this.makeCurrent(await this.#addImage('console=ttyS0 rdinit=/bin/busybox -- yes'))
+    return () => this.makeCurrent(before)
+  }
+
+  /** Like the current one but for these words on the kernel's command line, and `change`. */
+  async #addImage(words: string, change: Partial<ImageManifest> = {}): Promise<string> {
+    const like = await readlink(join(this.images, 'current'))
+    const manifest = imageManifest.parse(await this.#json('images', like))
+    const content = { ...manifest, command_line: `${manifest.command_line} ${words}`, ...change }
+    const id = `img_${createHash('sha256').update(imageContentText(content)).digest('hex').slice(0, 24)}`
+    await this.#add('images', id, imageFiles, like, { ...content, id })
     return id
   }
 

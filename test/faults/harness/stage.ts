@@ -2,8 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { type ErrorCode, problem, type Session } from '@anteroom/contract'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Answer } from '../../harness/api.ts'
+import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest'
+import type { Answer, Api } from '../../harness/api.ts'
 import {
   type ControllerConfig,
   type ControllerProcess,
@@ -12,6 +12,7 @@ import {
   startControllerProcess,
 } from '../../harness/controller-process.ts'
 import { instanceOf, type MachinePlace, tracesOf } from '../../harness/traces.ts'
+import { untilAtLogin } from './somebody.ts'
 
 /** A line of docs/reference/faults.md. */
 export interface FaultRow {
@@ -56,6 +57,7 @@ export function faultTable(
     controller = await startControllerProcess(`faults-${table}`, config, await prepare?.())
     const { id } = await controller.api.createSession('demo-site', 'bystander')
     bystander = await controller.api.until(id, 'live', ({ status }) => status === 'ready')
+    await untilAtLogin(controller.api, id)
     const machine = { id: bystander.browser_vm_id ?? '', ip: bystander.vm_ip ?? '', home: controller.home }
     const place = { ...machine, instance: await instanceOf(machine.id) }
     running = { place, pids: (await tracesOf(place)).processes }
@@ -71,6 +73,8 @@ export function faultTable(
     const replace = (next: ControllerProcess): void => {
       controller = next
     }
+    // Whoever a fault that went wrong leaves would be in the way of the next one.
+    onTestFailed(() => endOthers(controller.api, bystander.id))
     const given = await inject({ controller, bystander, replace }, () => {
       madeAt = performance.now()
     })
@@ -104,4 +108,38 @@ export const askForSession = ({ controller }: Stage): Promise<Answer> =>
 /** How a session ended. */
 export async function endOf(stage: Stage, id: string): Promise<ErrorCode | null> {
   return (await stage.controller.api.ended(id)).failure?.code ?? null
+}
+
+/** Cancels them and waits until nothing is left of them; gives the codes with which they ended. */
+export async function endAll(api: Api, ids: readonly string[]): Promise<(ErrorCode | null)[]> {
+  for (const id of ids) await api.call('POST', `/v1/sessions/${id}/cancel`, { body: {} })
+  return await Promise.all(ids.map(async (id) => (await api.ended(id)).failure?.code ?? null))
+}
+
+/** null: it was cancelled because it was asked to, and for no other reason. */
+export async function endAsAsked(api: Api, id: string): Promise<ErrorCode | null> {
+  const [code = null] = await endAll(api, [id])
+  return code === 'session_cancelled' ? null : code
+}
+
+/** null: another sign-in comes as far as the login. */
+export async function livesAndIsCancelled({ controller: { api } }: Stage): Promise<ErrorCode | null> {
+  const { id } = await api.createSession('demo-site', 'ada')
+  await api.until(id, 'live', ({ status }) => status === 'ready')
+  return await endAsAsked(api, id)
+}
+
+/** What the page does with a link. */
+export function enter(api: Api, hostedUrl: string): Promise<Answer> {
+  const { pathname, hash } = new URL(hostedUrl)
+  const body = { secret: new URLSearchParams(hash.slice(1)).get('entry') }
+  return api.call('POST', `/v1/sessions/${pathname.split('/').at(-1)}/entry`, { body, key: null })
+}
+
+async function endOthers(api: Api, bystanderId: string): Promise<void> {
+  const { items } = (await api.call('GET', '/v1/sessions?limit=100')).body as { items: Session[] }
+  await endAll(
+    api,
+    items.filter(({ id, status }) => id !== bystanderId && status !== 'ended').map(({ id }) => id),
+  )
 }
