@@ -103,6 +103,8 @@ export function createMachineMaker(deps: PoolDeps, ahead: SlotsAhead): MachineMa
     },
     async dispose(lease, scope) {
       await driver.destroy(lease.id, scope)
+      // Given up meanwhile, the slot may be another's by now; nobody else ever has the machine.
+      scope.throwIfOver()
       // Of a larger pool of addresses that was configured before: nobody can be given its slot.
       if (lease.slot_index < deps.slots.size) await ahead.remove(leases.slotOf(lease), scope)
     },

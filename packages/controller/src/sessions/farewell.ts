@@ -37,6 +37,8 @@ export async function takeLeave({ session, lease, deps, rows }: Farewell, scope:
     .catch((error: unknown) => scope.log.warn({ machine: lease.id, error }, 'evidence could not be kept'))
   // The machine's memory goes with its process; wiping first is for what might still read it until then.
   if (mayBeClaimed) await scope.run({ name: 'wipe', deadlineMs: wipeMs }, (inner) => agent.wipe(inner)).catch(() => {})
+  // Whoever was given up meanwhile is not the one who goes on: another teardown may be through already, and the slot another's.
+  scope.throwIfOver()
 }
 
 /** What the database says of it too, so that what is kept can be read, or sent to somebody, without one. */

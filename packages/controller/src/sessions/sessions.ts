@@ -99,14 +99,15 @@ export function createSessions(deps: SessionDeps): Sessions {
 
     async requestEnd(id, outcome) {
       await rows.load(store.db, id)
-      await store.db
+      const { numUpdatedRows } = await store.db
         .updateTable('sessions')
         .set({ end_requested: outcome })
         .where('id', '=', id)
         .where('end_requested', 'is', null)
         .where('status', 'not in', ['ending', 'ended'])
-        .execute()
-      reconciler.interrupt(id)
+        .executeTakeFirst()
+      // Asked again, it goes on with the teardown that it is in.
+      if (numUpdatedRows > 0n) reconciler.interrupt(id)
       return await sessions.get(id)
     },
 
