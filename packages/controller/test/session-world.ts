@@ -19,6 +19,7 @@ import { openStore, type Store } from '../src/store/store.ts'
 import { openVault } from '../src/vault/vault.ts'
 import { FakeGuest } from './fake-guest.ts'
 import { FakeSnapshots } from './fake-snapshots.ts'
+import { Lifeline } from './lifeline.ts'
 
 const provider: ProviderDefinition = {
   name: 'idp',
@@ -96,31 +97,52 @@ export class SessionWorld {
   /** What new guests answer to `hello`, instead of what they are. */
   greeting: FakeGuest['hello'] | undefined
   readonly home: string
-  readonly store: Store
+  readonly #config: Config
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #metrics: Metrics
   #running: { readonly scope: Scope; readonly done: Promise<unknown> } | undefined
+  store!: Store
   sessions!: Sessions
   pool!: Pool
   deps!: SessionDeps & PoolDeps & { readonly metrics: Metrics }
+  #lifeline = new Lifeline()
 
-  private constructor(home: string, store: Store, slots: FakeSlots) {
+  private constructor(home: string, config: Config, slots: FakeSlots, clock: Clock, log: Log) {
     this.home = home
-    this.store = store
     this.slots = slots
+    this.#config = config
+    this.#clock = clock
+    this.#log = log
+    this.#metrics = createMetrics({ machines: () => 0, viewers: () => 0, pool: () => this.pool.status() })
   }
 
   static async open(settings: WorldSettings = {}): Promise<SessionWorld> {
     const { clock = systemClock, slots = new FakeSlots(), log = silentLog } = settings
     const home = settings.home ?? (await mkdtemp(join(tmpdir(), 'anteroom-sessions-')))
-    const world = new SessionWorld(home, await openStore(join(home, 'store.sqlite')), slots)
-    const { store, host, snapshots } = world
     const limits = { max_machines: settings.maxMachines ?? 4 }
     const { pool = { size: 0, slots_ahead: 0 }, timeouts } = settings
     const config = { ...configSchema.parse({ limits, pool, timeouts }), home }
+    const world = new SessionWorld(home, config, slots, clock, log)
+    await world.#build()
+    world.startController()
+    return world
+  }
+
+  /** What one process of the controller consists of. */
+  async #build(): Promise<void> {
+    const world = this
+    const [config, clock, log, lifeline] = [this.#config, this.#clock, this.#log, new Lifeline()]
+    const store = await openStore(join(this.home, 'store.sqlite'))
+    const slots = lifeline.of(this.slots, ['at'])
+    const { snapshots } = this
     const leases = createLeases({ store, slots })
-    world.deps = {
-      ...{ store, slots, leases, config, clock, snapshots },
+    this.#lifeline = lifeline
+    this.store = store
+    this.deps = {
+      ...{ store, slots, leases, config, clock, snapshots, metrics: this.#metrics },
       log,
-      driver: createFakeDriver(host),
+      driver: lifeline.of(createFakeDriver(this.host)),
       accelerator: 'tcg',
       images: { current: async () => world.image, get: async () => world.image, collect: async () => [] },
       availableMemoryMiB: async () => world.availableMiB,
@@ -128,22 +150,19 @@ export class SessionWorld {
       get pool() {
         return world.pool
       },
-      evidence: createEvidence({ config, clock, log }),
+      evidence: lifeline.of(createEvidence({ config, clock, log }), ['fileOf']),
       measureHost: async () => world.measurement,
-      readLogOf: (ids, since) => readLogOf(logDirectory(home), ids, since),
+      readLogOf: (ids, since) => readLogOf(logDirectory(this.home), ids, since),
       live: { close: async () => {}, isPainted: async () => true, presenceOf: (id) => world.presence.get(id) },
       egress: { attach() {}, isAttached: () => true, detach() {}, records: () => [], close() {} },
-      vault: await openVault({ keyFile: join(home, 'vault.key'), store, clock }),
+      vault: await openVault({ keyFile: join(this.home, 'vault.key'), store, clock }),
       connections: createConnections({ store }),
       providers: { get: () => provider },
       events: createEvents({ store, clock }),
-      metrics: createMetrics({ machines: () => 0, viewers: () => 0, pool: () => world.pool.status() }),
       publicUrl: () => 'http://127.0.0.1:4400',
-      agentOf: (lease) => world.guest(lease),
+      agentOf: (lease) => lifeline.of(world.guest(lease)),
       rfbOf: (lease) => ({ ip: lease.vm_ip, port: 5900, password: 'password' }),
     }
-    world.startController()
-    return world
   }
 
   /** The guest of a machine; made when the controller first looks. */
@@ -167,10 +186,22 @@ export class SessionWorld {
     this.pool = createPool(this.deps)
     this.sessions = createSessions(this.deps)
     const scope = Scope.root('controller', this.deps.log, this.deps.clock)
-    this.#running = { scope, done: Promise.all([this.sessions.run(scope), this.pool.run(scope)]) }
+    const done = Promise.all([this.sessions.run(scope), this.pool.run(scope)])
+    this.#running = { scope, done }
   }
 
-  /** As a stop or crash would: in the middle of whatever it was doing. */
+  /** As SIGKILL does it: nothing of what the controller is in the middle of reaches host, guests, files or store any more. */
+  async crashController(): Promise<void> {
+    await this.#lifeline.cut()
+    // A transaction that is open is rolled back.
+    await this.store.close()
+    this.#running?.scope.cancel()
+    this.#running = undefined
+    this.presence.clear()
+    await this.#build()
+  }
+
+  /** As a signal does it: what it is in the middle of is given up, and undone where it has to be. */
   async stopController(): Promise<void> {
     this.#running?.scope.cancel()
     await this.#running?.done
