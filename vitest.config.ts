@@ -12,7 +12,13 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'test/*.test.ts', 'bootstrap/*.test.mjs', 'bench/**/*.test.ts'],
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'test/*.test.ts',
+            'test/crash/*.test.ts',
+            'bootstrap/*.test.mjs',
+            'bench/**/*.test.ts',
+          ],
           // No test waits so long when all is well: it is for hosts that are busy with something else.
           testTimeout: 30_000,
         },
