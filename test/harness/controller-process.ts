@@ -34,6 +34,8 @@ export interface Setting {
   readonly parent?: string
   /** Where its log goes. */
   readonly logs?: string
+  /** Arguments for Node itself, before the program. */
+  readonly node?: readonly string[]
 }
 
 export interface ControllerProcess {
@@ -45,7 +47,9 @@ export interface ControllerProcess {
   stop(): Promise<number | null>
   /** Ends it as systemd does, and starts the next one, at the same address: only that one is to be used from then on. */
   restart(meanwhile?: () => Promise<void>): Promise<ControllerProcess>
-  /** Kills it and starts the next one, at the same address: only that one is to be used from then on. */
+  /** Resolves when it has ended, with what signal ended it. */
+  readonly died: Promise<NodeJS.Signals | null>
+  /** Kills it, unless it is dead, and starts the next one, at the same address: only that one is to be used from then on. */
   crash(meanwhile?: () => Promise<void>): Promise<ControllerProcess>
   /** Stops it, ends what it left and removes its state directory. */
   remove(): Promise<void>
@@ -74,12 +78,14 @@ export async function startControllerProcess(
   // JSON is YAML as well.
   await writeFile(join(home, 'config.yaml'), JSON.stringify(settings))
   await mkdir(logs, { recursive: true })
-  return await launch(setting.entry, home, join(logs, `controller-${name}.log`))
+  return await launch(setting, home, join(logs, `controller-${name}.log`))
 }
 
+type Program = Pick<Setting, 'entry' | 'node'>
+
 /** `port` 0: any free one. */
-async function launch(entry: Setting['entry'], home: string, logFile: string, port = '0'): Promise<ControllerProcess> {
-  const child = await spawnController(entry, home, logFile, port)
+async function launch(program: Program, home: string, logFile: string, port = '0'): Promise<ControllerProcess> {
+  const child = await spawnController(program, home, logFile, port)
   try {
     const { url, pid } = await whenReady(home, child)
     const key = (await readFile(join(home, 'operator.key'), 'utf8')).trim()
@@ -93,12 +99,12 @@ async function launch(entry: Setting['entry'], home: string, logFile: string, po
       await cleanHome(home)
       await rm(home, { recursive: true })
     }
-    const again = (): Promise<ControllerProcess> => launch(entry, home, logFile, new URL(url).port)
+    const again = (): Promise<ControllerProcess> => launch(program, home, logFile, new URL(url).port)
     const crash = async (meanwhile?: () => Promise<void>): Promise<ControllerProcess> => {
-      process.kill(pid, 'SIGKILL')
+      if (!hasEnded(child)) process.kill(pid, 'SIGKILL')
       await exitOf(child)
       // Killed, it could not take back where it was.
-      await rm(join(home, 'run/controller.json'))
+      await rm(join(home, 'run/controller.json'), { force: true })
       await meanwhile?.()
       return await again()
     }
@@ -108,7 +114,8 @@ async function launch(entry: Setting['entry'], home: string, logFile: string, po
       await meanwhile?.()
       return await again()
     }
-    return { home, url, pid, api: new Api(url, key), stop, restart, crash, remove }
+    const died = new Promise<NodeJS.Signals | null>((resolve) => child.once('exit', (_, signal) => resolve(signal)))
+    return { home, url, pid, api: new Api(url, key), stop, restart, died, crash, remove }
   } catch (error) {
     child.kill('SIGKILL')
     throw error
@@ -128,25 +135,27 @@ async function rememberMeasurements(images: string, home: string): Promise<void>
 }
 
 async function spawnController(
-  entry = 'packages/controller/src/main.ts',
+  { entry = 'packages/controller/src/main.ts', node = [] }: Program,
   home: string,
   logFile: string,
   port: string,
 ): Promise<ChildProcess> {
   await using log = await open(logFile, 'a')
   const settings = Object.entries(process.env).filter(([variable]) => !variable.startsWith('ANTEROOM_'))
-  return spawn(process.execPath, [entry, '--port', port, '--home', home], {
+  return spawn(process.execPath, [...node, entry, '--port', port, '--home', home], {
     cwd: root,
     stdio: ['ignore', log.fd, log.fd],
     env: Object.fromEntries(settings),
   })
 }
 
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null
+
 /** Ends it the hard way when it does not end by itself: a test that hangs says nothing. */
 async function exitOf(child: ChildProcess): Promise<number | null> {
   try {
     await Scope.root('e2e').run({ name: 'the controller ends', deadlineMs: 30_000 }, (scope) =>
-      scope.until(() => child.exitCode !== null || child.signalCode !== null || undefined, 20),
+      scope.until(() => hasEnded(child) || undefined, 20),
     )
   } catch (error) {
     child.kill('SIGKILL')
@@ -164,7 +173,8 @@ export async function cleanHome(home: string): Promise<void> {
 async function whenReady(home: string, child: ChildProcess): Promise<{ url: string; pid: number }> {
   return await Scope.root('e2e').run({ name: 'controller is ready', deadlineMs: 60_000 }, (scope) =>
     scope.until(async () => {
-      if (child.exitCode !== null) throw new Error(`the controller ended with ${child.exitCode}; see its log`)
+      if (hasEnded(child))
+        throw new Error(`the controller ended with ${child.exitCode ?? child.signalCode}; see its log`)
       const text = await readFile(join(home, 'run/controller.json'), 'utf8').catch(() => undefined)
       return text === undefined ? undefined : (JSON.parse(text) as { url: string; pid: number })
     }, 50),

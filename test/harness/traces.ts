@@ -46,6 +46,14 @@ export async function instanceOf(machineId: string): Promise<string> {
   return instance
 }
 
+/** Every machine of one controller that has a process. */
+export async function machinesOn(instance: string): Promise<{ id: string; pid: number }[]> {
+  return (await processesNaming(`process=anteroom-${instance}`)).flatMap(({ pid, commandLine }) => {
+    const id = /guest=anteroom-(\w+)/.exec(commandLine)?.[1]
+    return id === undefined ? [] : [{ id, pid }]
+  })
+}
+
 async function processesNaming(text: string): Promise<{ pid: number; commandLine: string }[]> {
   const pids = (await namesIn('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   const processes = await Promise.all(
