@@ -50,6 +50,23 @@ describe('tap slots', () => {
     await slots().remove(slot, scope)
   })
 
+  test('whoever gives up while it is made takes nothing from the next one who has it', async () => {
+    const table = slots()
+    const slot = table.at(1)
+    for (let afterMs = 0; afterMs < 80; afterMs += 4) {
+      const impatient = Scope.root('impatient')
+      const first = impatient.run({ name: 'start' }, (inner) => table.prepare(slot, inner))
+      await scope.clock.delay(afterMs, new AbortController().signal)
+      impatient.cancel()
+      await first.catch(() => undefined)
+      await table.remove(slot, scope)
+      await table.prepare(slot, scope)
+      await scope.clock.delay(50, new AbortController().signal)
+      expect(await table.isThere(slot)).toBe(true)
+      await table.remove(slot, scope)
+    }
+  })
+
   test('its rules let pass what the host opens to the guest, and its answers', async () => {
     await slots().prepare(slots().at(0), scope)
     const rules = await ip('netns', 'exec', tapNames(tag, 0).namespace, 'nft', '-s', 'list', 'ruleset')

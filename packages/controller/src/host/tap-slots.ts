@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { AppError, CommandError, Scope, systemErrorCode } from '@anteroom/base'
+import { AppError, CommandError, createSerialiser, Scope, systemErrorCode } from '@anteroom/base'
 import { z } from 'zod'
 import { ipBatch, ipCommand } from './ip-command.ts'
 import { ipv4Range, ipv4Text } from './ipv4-range.ts'
@@ -91,23 +91,28 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
     }, 2)
   }
 
+  async function prepare(slot: Slot, scope: Scope): Promise<void> {
+    if (await isComplete(slot, scope)) return
+    await remove(slot, scope)
+    try {
+      await scope.run({ name: `network slot ${slot.index}`, deadlineMs: 20_000 }, async (inner) => {
+        inner.undo(() => remove(slot, Scope.root(`removal of network slot ${slot.index}`, scope.log, scope.clock)))
+        await make(slot, inner)
+      })
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error
+      throw new AppError('network_setup_failed', { detail: error.message, cause: error })
+    }
+  }
+
+  /** What was given up is undone before anybody else has the slot: else it would take away what they have made meanwhile. */
+  const oneAtATime = createSerialiser()
+
   return {
     kind: 'tap',
     size,
     at,
-    async prepare(slot, scope) {
-      if (await isComplete(slot, scope)) return
-      await remove(slot, scope)
-      try {
-        await scope.run({ name: `network slot ${slot.index}`, deadlineMs: 20_000 }, async (inner) => {
-          inner.undo(() => remove(slot, Scope.root(`removal of network slot ${slot.index}`, scope.log, scope.clock)))
-          await make(slot, inner)
-        })
-      } catch (error) {
-        if (!(error instanceof CommandError)) throw error
-        throw new AppError('network_setup_failed', { detail: error.message, cause: error })
-      }
-    },
+    prepare: (slot, scope) => oneAtATime(`${slot.index}`, () => prepare(slot, scope)),
     async isThere(slot) {
       const { namespace, hostLink } = tapNames(tag, slot.index)
       const [namespaces, routes] = await Promise.all([namespaceNames(), readFile('/proc/net/route', 'utf8')])
@@ -115,7 +120,9 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
       return namespaces.includes(namespace) && routes.split('\n').some((line) => line.startsWith(`${hostLink}\t`))
     },
     remove: (slot, scope) =>
-      scope.run({ name: `removal of network slot ${slot.index}`, deadlineMs: 20_000 }, (inner) => remove(slot, inner)),
+      scope.run({ name: `removal of network slot ${slot.index}`, deadlineMs: 20_000 }, (inner) =>
+        oneAtATime(`${slot.index}`, () => remove(slot, inner)),
+      ),
     async list() {
       const indices = [...(await namespaceNames()), ...(await linkNames())]
         .map((name) => indexOfName(tag, name))

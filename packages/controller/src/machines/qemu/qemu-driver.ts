@@ -1,6 +1,6 @@
 import { access, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AppError, type Scope, systemErrorCode } from '@anteroom/base'
+import { AppError, createSerialiser, type Scope, systemErrorCode } from '@anteroom/base'
 import { type MachineState, machineId } from '@anteroom/contract'
 import {
   end,
@@ -19,7 +19,6 @@ import type { Config } from '../../config.ts'
 import { instanceTag, type Slot, slotPorts, tapNames } from '../../host/host.ts'
 import type { SnapshotFiles } from '../../snapshots/snapshots.ts'
 import type { Capabilities, Machine, MachineDriver, MachineEvidence, MachineSpec } from '../driver.ts'
-import { createSerialiser } from '../serialise.ts'
 import { type AccelerationDeps, imageFiles, QemuAcceleration } from './qemu-acceleration.ts'
 import { continueGuest, stateByMonitor } from './qemu-state.ts'
 
