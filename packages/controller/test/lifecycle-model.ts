@@ -40,6 +40,7 @@ class Story {
   readonly ids: string[] = []
   /** Sessions that were seen ended, as they were then. */
   readonly #ended = new Map<string, Session>()
+  #hasKilledWaiting = false
 
   constructor(world: SessionWorld) {
     this.world = world
@@ -61,7 +62,9 @@ class Story {
         return world.startController()
       case 'killWaiting': {
         const [waiting] = [...world.host.machines].find(([, { state }]) => state === 'paused') ?? []
-        return waiting === undefined ? undefined : world.host.kill(waiting)
+        if (waiting === undefined) return
+        this.#hasKilledWaiting = true
+        return world.host.kill(waiting)
       }
       case 'fail':
         if ('method' in step) world.host.failNext(step.method as 'create', new AppError(step.code as 'internal'))
@@ -151,6 +154,8 @@ class Story {
       }, 20),
     )
     await this.look()
+    // What waits is looked at every half a minute, and at each start: no test waits that long.
+    if (this.#hasKilledWaiting) await this.tell({ do: 'restart' })
     await this.#rests()
     for (const session of this.#ended.values()) {
       // Nothing is said to be handed over that is not in the vault, and nothing is in it that was not.
