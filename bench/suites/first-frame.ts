@@ -55,7 +55,7 @@ async function run(context: BenchContext, scope: Scope): Promise<Report> {
   const effort = context.quick ? quick : thorough
   const controllers = new Map<Kind, ControllerProcess>()
   for (const kind of kinds) {
-    const config = { ...configOf[kind], limits: { max_machines: most } }
+    const config = { ...configOf[kind], limits: { max_machines: most, max_per_subject: 'none' as const } }
     const controller = await startMeasured(kind, context, config, scope)
     context.progress(`${kind}: waiting for the snapshot and the pool`)
     await untilPoolIsReady(controller, scope)

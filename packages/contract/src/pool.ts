@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { errorCode } from './errors.ts'
 import { snapshotId } from './ids.ts'
+import { queueReasons } from './session.ts'
 
 export const snapshotStatus = z.discriminatedUnion('status', [
   /** Machines are restored from it. */
@@ -29,3 +30,19 @@ export const poolStatus = z.object({
   snapshot: snapshotStatus,
 })
 export type PoolStatus = z.infer<typeof poolStatus>
+
+/** How many machines of sessions this host takes, from what was measured just now. */
+export const capacity = z.object({
+  /** At the most at a time: `limits.max_machines`, or fewer where the host's memory is smaller. */
+  max_machines: z.int(),
+  /** Sessions that have one. */
+  running: z.int(),
+  /** That many more could start now. */
+  more: z.int(),
+  /** Why there are not more; `code`: what a session that waits for one has as its reason. */
+  bound_by: z.object({ code: z.enum(queueReasons), detail: z.string() }),
+  /** Sessions that wait for one, and how many may. */
+  queued: z.int(),
+  max_queued: z.int(),
+})
+export type Capacity = z.infer<typeof capacity>

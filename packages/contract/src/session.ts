@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { errorCode } from './errors.ts'
+import { type ErrorCode, errorCode } from './errors.ts'
 import { connectionId, imageId, machineId, sessionId } from './ids.ts'
 import { machineOrigins } from './machine.ts'
 
@@ -87,12 +87,37 @@ export const extendSession = z.strictObject({
 })
 export type ExtendSession = z.infer<typeof extendSession>
 
+/** What a queued session can be waiting for, by error codes. */
+export const queueReasons = [
+  'capacity_exhausted',
+  'ip_pool_exhausted',
+  'insufficient_memory',
+  'insufficient_cpu',
+  'disk_full',
+  'subject_limit_reached',
+  'key_limit_reached',
+  'provider_limit_reached',
+] as const satisfies readonly ErrorCode[]
+export type QueueReason = (typeof queueReasons)[number]
+
+export const queuePlace = z.object({
+  /** 1: the next one. May grow when somebody comes whose API key has fewer machines. */
+  position: z.number().int().positive(),
+  /** By how long recent sessions had their machines; null where none tells. */
+  estimated_wait_seconds: z.number().int().nonnegative().nullable(),
+  /** Why the queue does not move; null: it does. */
+  reason: z.enum(queueReasons).nullable(),
+})
+export type QueuePlace = z.infer<typeof queuePlace>
+
 export const session = z.object({
   id: sessionId,
   provider: z.string(),
   subject: z.string(),
   status: sessionStatus,
   outcome: outcome.nullable(),
+  /** null: it does not wait for a machine, or the controller has just started. */
+  queue: queuePlace.nullable(),
   browser_vm_id: machineId.nullable(),
   vm_ip: z.string().nullable(),
   vnc_url: z.string().nullable(),

@@ -1,5 +1,8 @@
 import { z } from 'zod'
 
+/** More than the host takes altogether does no harm: whichever limit is reached first counts. */
+const mostOpen = z.union([z.literal('none'), z.int().min(1).max(11_000)])
+
 /** `$ANTEROOM_HOME/config.yaml`; every key may be left out. Environment: `ANTEROOM_<SECTION>_<KEY>`, for example ANTEROOM_LISTEN_PORT. */
 export const configSchema = z.strictObject({
   listen: z
@@ -37,6 +40,16 @@ export const configSchema = z.strictObject({
     .strictObject({
       max_machines: z.int().min(1).max(1000).default(4),
       max_queued: z.int().min(0).max(10_000).default(100),
+      /** Open sessions, running and queued: of one subject, of one API key, of one provider. */
+      max_per_subject: mostOpen.default(3),
+      max_per_key: mostOpen.default('none'),
+      max_per_provider: mostOpen.default('none'),
+      /**
+       * No machine starts while more wants to run, on average, than so many times the processors. Booting one under emulation takes
+       * 40 s of a quiet host's two: at 10 it could not end within `timeouts.boot_seconds`, and four machines with both of their
+       * processors busy are 4.
+       */
+      max_load_per_core: z.number().min(1).max(1000).default(10),
     })
     .prefault({}),
   /** Restored machines that wait, paused, for sessions. */

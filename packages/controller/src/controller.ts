@@ -11,7 +11,7 @@ import { examine } from './doctor/doctor.ts'
 import { createEgress } from './egress/egress.ts'
 import { createEvents } from './events/events.ts'
 import { createEvidence } from './evidence/evidence.ts'
-import { availableMemoryMiB, measureHost, openSlots, totalMemoryMiB } from './host/host.ts'
+import { measureHost, openSlots, totalMemoryMiB } from './host/host.ts'
 import { createHttp } from './http/http.ts'
 import { openImages } from './images/images.ts'
 import { createLeases, type Lease } from './leases/leases.ts'
@@ -90,12 +90,9 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     pool: () => pool.status(),
   })
   const evidence = createEvidence({ config, clock, log })
-  const measure = () => measureHost(config.home)
-  const machineDeps = {
-    ...{ store, config, clock, log, driver, slots, leases, images, snapshots, metrics, evidence },
-    measureHost: measure,
-  }
-  const pool = createPool({ ...machineDeps, accelerator: capabilities.accelerator, availableMemoryMiB })
+  const made = { store, config, clock, log, driver, slots, leases, images, snapshots, metrics, evidence }
+  const machineDeps = { ...made, measureHost: () => measureHost(config.home) }
+  const pool = createPool({ ...machineDeps, accelerator: capabilities.accelerator })
   const shared = { store, config, clock, log, images, live, vault, connections, providers, events, pool }
   const sessions = createSessions({
     ...{ ...shared, ...machineDeps, egress, publicUrl },
@@ -117,7 +114,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     examine(
       {
         ...{ config, clock, images, snapshots, store, vault, slots, driver, url },
-        ...{ measureHost: measure, slotsAhead: pool.slotsAhead },
+        ...{ measureHost: machineDeps.measureHost, slotsAhead: pool.slotsAhead },
         sweep: (inner) => sessions.sweep(inner),
       },
       scope,

@@ -37,6 +37,8 @@ test.each([
     'timeouts: { session_seconds: 1800, max_session_seconds: 900 }',
     'timeouts.session_seconds must not be above timeouts.max_session_seconds',
   ],
+  ['limits: { max_per_key: 0 }', 'limits.max_per_key:'],
+  ['limits: { max_per_user: 3 }', 'limits.max_per_user is no setting; did you mean limits.max_per_key?'],
   ['network: { user_pool: 10.0.0.0/24 }', 'network.user_pool:'],
   ['listen: [1', 'config.yaml'],
   ['- 1', 'must hold keys and values'],

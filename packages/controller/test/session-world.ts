@@ -40,6 +40,8 @@ export const imageOf = (digit: string): ImageFiles => ({
 
 export interface WorldSettings {
   readonly maxMachines?: number
+  /** Left out: anybody may have as many sessions as they like. */
+  readonly limits?: Partial<Config['limits']>
   /** Left out: no pool, machines boot. */
   readonly pool?: Partial<Config['pool']>
   readonly timeouts?: Partial<Config['timeouts']>
@@ -83,12 +85,12 @@ export class SessionWorld {
   readonly snapshots = new FakeSnapshots()
   /** What new machines start from. */
   image = imageOf('1')
-  availableMiB = 100_000
   measurement: HostMeasurement = {
     load: [0.5, 0.5, 0.5],
     cores: 2,
-    availableMemoryMiB: 20_000,
-    totalMemoryMiB: 24_000,
+    cpuPressure: 5,
+    availableMemoryMiB: 100_000,
+    totalMemoryMiB: 128_000,
     freeDiskMiB: 50_000,
   }
   readonly guests = new Map<string, FakeGuest>()
@@ -120,7 +122,7 @@ export class SessionWorld {
   static async open(settings: WorldSettings = {}): Promise<SessionWorld> {
     const { clock = systemClock, slots = new FakeSlots(), log = silentLog } = settings
     const home = settings.home ?? (await mkdtemp(join(tmpdir(), 'anteroom-sessions-')))
-    const limits = { max_machines: settings.maxMachines ?? 4 }
+    const limits = { max_machines: settings.maxMachines ?? 4, max_per_subject: 'none', ...settings.limits }
     const { pool = { size: 0, slots_ahead: 0 }, timeouts } = settings
     const config = { ...configSchema.parse({ limits, pool, timeouts }), home }
     const world = new SessionWorld(home, config, slots, clock, log)
@@ -145,7 +147,6 @@ export class SessionWorld {
       driver: lifeline.of(createFakeDriver(this.host)),
       accelerator: 'tcg',
       images: { current: async () => world.image, get: async () => world.image, collect: async () => [] },
-      availableMemoryMiB: async () => world.availableMiB,
       // As every start of the controller has its own.
       get pool() {
         return world.pool
@@ -207,6 +208,14 @@ export class SessionWorld {
     await this.#running?.done
     this.#running = undefined
     this.presence.clear()
+  }
+
+  /** As an operator would who changes the configuration. */
+  async restartWith(limits: Partial<Config['limits']>): Promise<void> {
+    await this.stopController()
+    const { config } = this.deps
+    Object.assign(this.deps, { config: { ...config, limits: { ...config.limits, ...limits } } })
+    this.startController()
   }
 
   async create(subject = 'me'): Promise<string> {

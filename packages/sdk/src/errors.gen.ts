@@ -140,6 +140,27 @@ export const errorDefinitions = {
     "person": "Too many people are signing in right now. Please try again shortly.",
     "hint": "Wait for Retry-After, or raise limits.max_queued."
   },
+  "subject_limit_reached": {
+    "status": 429,
+    "title": "Too many open sessions of this subject",
+    "retryable": true,
+    "person": "You have several sign-ins open already. Finish or cancel one of them first.",
+    "hint": "Cancel one of the open sessions, wait for Retry-After, or raise limits.max_per_subject."
+  },
+  "key_limit_reached": {
+    "status": 429,
+    "title": "Too many open sessions of this API key",
+    "retryable": true,
+    "person": "Too many people are signing in right now. Please try again shortly.",
+    "hint": "Wait for Retry-After, or raise limits.max_per_key."
+  },
+  "provider_limit_reached": {
+    "status": 429,
+    "title": "Too many open sessions of this provider",
+    "retryable": true,
+    "person": "Too many people are signing in right now. Please try again shortly.",
+    "hint": "Wait for Retry-After, or raise limits.max_per_provider."
+  },
   "ip_pool_exhausted": {
     "status": 503,
     "title": "No address left for a machine",
@@ -153,6 +174,13 @@ export const errorDefinitions = {
     "retryable": true,
     "person": "All sign-in computers are in use. Please try again shortly.",
     "hint": "Free memory on the host or lower limits.max_machines."
+  },
+  "insufficient_cpu": {
+    "status": 503,
+    "title": "Processors are too busy",
+    "retryable": true,
+    "person": "All sign-in computers are in use. Please try again shortly.",
+    "hint": "Find what keeps the processors busy, lower limits.max_machines, or raise limits.max_load_per_core."
   },
   "disk_full": {
     "status": 507,

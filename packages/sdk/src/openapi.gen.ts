@@ -1059,6 +1059,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/capacity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many machines this host takes, measured now, and what bounds them */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            max_machines: number;
+                            running: number;
+                            more: number;
+                            bound_by: {
+                                /** @enum {string} */
+                                code: "capacity_exhausted" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached";
+                                detail: string;
+                            };
+                            queued: number;
+                            max_queued: number;
+                        };
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/images": {
         parameters: {
             query?: never;
@@ -1576,7 +1632,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "body_too_large" | "unsupported_media_type" | "unauthenticated" | "forbidden" | "origin_refused" | "not_found" | "method_not_allowed" | "provider_unknown" | "provider_invalid" | "idempotency_conflict" | "rate_limited" | "session_not_ready" | "session_over" | "extension_refused" | "entry_invalid" | "ticket_invalid" | "connection_needs_auth" | "config_invalid" | "capacity_exhausted" | "ip_pool_exhausted" | "insufficient_memory" | "disk_full" | "store_unavailable" | "image_missing" | "image_corrupt" | "snapshot_corrupt" | "snapshot_build_failed" | "image_build_failed" | "image_build_locked" | "agent_incompatible" | "vmm_missing" | "kvm_required" | "network_setup_failed" | "vmm_exited" | "boot_failed" | "boot_timeout" | "agent_unreachable" | "display_blank" | "display_lost" | "browser_crashed" | "machine_lost" | "deadline_exceeded" | "consent_denied" | "oauth_error" | "oauth_state_mismatch" | "token_exchange_failed" | "issuer_unreachable" | "egress_denied" | "egress_unreachable" | "capture_invalid" | "vault_unavailable" | "session_expired" | "session_idle" | "session_never_opened" | "session_cancelled" | "controller_locked" | "controller_unreachable" | "shutting_down" | "not_ready" | "internal";
+        ErrorCode: "invalid_request" | "body_too_large" | "unsupported_media_type" | "unauthenticated" | "forbidden" | "origin_refused" | "not_found" | "method_not_allowed" | "provider_unknown" | "provider_invalid" | "idempotency_conflict" | "rate_limited" | "session_not_ready" | "session_over" | "extension_refused" | "entry_invalid" | "ticket_invalid" | "connection_needs_auth" | "config_invalid" | "capacity_exhausted" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "store_unavailable" | "image_missing" | "image_corrupt" | "snapshot_corrupt" | "snapshot_build_failed" | "image_build_failed" | "image_build_locked" | "agent_incompatible" | "vmm_missing" | "kvm_required" | "network_setup_failed" | "vmm_exited" | "boot_failed" | "boot_timeout" | "agent_unreachable" | "display_blank" | "display_lost" | "browser_crashed" | "machine_lost" | "deadline_exceeded" | "consent_denied" | "oauth_error" | "oauth_state_mismatch" | "token_exchange_failed" | "issuer_unreachable" | "egress_denied" | "egress_unreachable" | "capture_invalid" | "vault_unavailable" | "session_expired" | "session_idle" | "session_never_opened" | "session_cancelled" | "controller_locked" | "controller_unreachable" | "shutting_down" | "not_ready" | "internal";
         Problem: {
             type: string;
             title: string;
@@ -1597,6 +1653,11 @@ export interface components {
             /** @enum {string} */
             status: "queued" | "starting" | "vm_created" | "ready" | "capturing" | "ending" | "ended";
             outcome: ("completed" | "failed" | "expired" | "cancelled") | null;
+            queue: {
+                position: number;
+                estimated_wait_seconds: number | null;
+                reason: ("capacity_exhausted" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached") | null;
+            } | null;
             browser_vm_id: string | null;
             vm_ip: string | null;
             vnc_url: string | null;
@@ -1646,6 +1707,11 @@ export interface components {
             /** @enum {string} */
             status: "queued" | "starting" | "vm_created" | "ready" | "capturing" | "ending" | "ended";
             outcome: ("completed" | "failed" | "expired" | "cancelled") | null;
+            queue: {
+                position: number;
+                estimated_wait_seconds: number | null;
+                reason: ("capacity_exhausted" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached") | null;
+            } | null;
             browser_vm_id: string | null;
             vm_ip: string | null;
             vnc_url: string | null;

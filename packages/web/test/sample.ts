@@ -47,6 +47,7 @@ export const sampleSession = (change: Partial<Session> = {}): Session => ({
   subject: 'ada@example.com',
   status: 'queued',
   outcome: null,
+  queue: null,
   browser_vm_id: null,
   vm_ip: null,
   vnc_url: null,

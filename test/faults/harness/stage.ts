@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { newToken } from '@anteroom/base'
 import { type ErrorCode, problem, type Session } from '@anteroom/contract'
 import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest'
 import type { Answer, Api } from '../../harness/api.ts'
@@ -101,9 +102,9 @@ export function refusal(answer: Answer): ErrorCode {
   return problem.parse(answer.body).code
 }
 
-/** The answer to a request for a session. */
+/** The answer to a request for a session, of somebody else each time. */
 export const askForSession = ({ controller }: Stage): Promise<Answer> =>
-  controller.api.call('POST', '/v1/sessions', { body: { provider: 'demo-site', subject: 'somebody else' } })
+  controller.api.call('POST', '/v1/sessions', { body: { provider: 'demo-site', subject: newToken() } })
 
 /** How a session ended. */
 export async function endOf(stage: Stage, id: string): Promise<ErrorCode | null> {

@@ -28,7 +28,7 @@ export const imagesOf = (current: () => Promise<typeof image>, unused: string[] 
 
 export const measurement = {
   load: [0.1, 0.1, 0.1] as [number, number, number],
-  ...{ cores: 2, availableMemoryMiB: 20_000, totalMemoryMiB: 24_000, freeDiskMiB: 50_000 },
+  ...{ cores: 2, cpuPressure: 5, availableMemoryMiB: 20_000, totalMemoryMiB: 24_000, freeDiskMiB: 50_000 },
 }
 
 /** A host on which all is well, of real parts but for its machines and slots, and what can be broken in it. */

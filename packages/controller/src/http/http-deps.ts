@@ -21,7 +21,7 @@ export interface HttpDeps {
   readonly vault: Pick<Vault, 'read'>
   readonly providers: Pick<Providers, 'list' | 'problems'>
   readonly images: { list(): Promise<Image[]> }
-  readonly pool: Pick<Pool, 'status'>
+  readonly pool: Pick<Pool, 'status' | 'capacity'>
   readonly machines: () => Promise<Machine[]>
   readonly examine: (how: { readonly fix: boolean }) => Promise<DoctorReport>
   readonly live: Pick<Live, 'issueTicket' | 'redeemTicket' | 'serve' | 'close'>

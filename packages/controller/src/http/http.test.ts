@@ -1,6 +1,6 @@
 import { newId } from '@anteroom/base'
 import type { CreatedSession, Session } from '@anteroom/contract'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { problemOf, startEdge } from './test/running-edge.ts'
 
 const edge = await startEdge()
@@ -41,6 +41,16 @@ describe('sessions', () => {
       cursor = encodeURIComponent(page.next_cursor)
     }
     expect(new Set(ids).size).toBe(3)
+  })
+
+  test('of one subject are refused when too many are open, with the seconds to wait', async () => {
+    const strict = await startEdge({ maxPerSubject: 2 })
+    onTestFinished(strict.stop)
+    const create = () => strict.call('POST', '/v1/sessions', { provider: 'demo', subject: 'comes too often' })
+    expect([(await create()).status, (await create()).status]).toEqual([201, 201])
+    const refused = await create()
+    expect(refused.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
+    expect(await problemOf(refused)).toMatchObject({ status: 429, code: 'subject_limit_reached' })
   })
 
   test('are asked to end, again and again', async () => {

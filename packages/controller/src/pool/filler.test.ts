@@ -116,13 +116,13 @@ describe('the pool does not fill', () => {
     await open({ maxMachines: 4 })
     await becomes({ ready: 1 })
     // Four machines of 1836 MiB; one more that waits has no room.
-    world.availableMiB = 4 * 1836 - 256 + 49
+    world.measurement = { ...world.measurement, availableMemoryMiB: 4 * 1836 - 256 + 49 }
     const [id = ''] = await ready('a')
     await stays({
       ready: 0,
       reason: { code: 'insufficient_memory', detail: expect.stringContaining('7137 MiB are free') },
     })
-    world.availableMiB += 1
+    world.measurement = { ...world.measurement, availableMemoryMiB: 4 * 1836 - 256 + 50 }
     await clock.pass(31)
     await becomes({ ready: 1, reason: null })
     expect((await world.sessions.get(id)).status).toBe('ready')

@@ -49,7 +49,8 @@ export async function obstacle(deps: PoolDeps, machines: number): Promise<Reason
   if (queued > 0 && running < config.limits.max_machines) return { code: null, detail: 'a session is queued' }
   if (running + machines >= slots.size)
     return { code: 'ip_pool_exhausted', detail: `all ${slots.size} addresses are held` }
-  const [availableMiB, reserved] = [await deps.availableMemoryMiB(), reservedMiB(config, running)]
+  const { availableMemoryMiB: availableMiB } = await deps.measureHost()
+  const reserved = reservedMiB(config, running)
   if (availableMiB >= reserved + pausedMiB) return undefined
   return {
     code: 'insufficient_memory',

@@ -30,6 +30,4 @@ export interface PoolDeps {
   readonly metrics: Pick<Metrics, 'machineProvided' | 'pooledMachineDied'>
   readonly evidence: Pick<Evidence, 'keep' | 'fileOf'>
   readonly measureHost: () => Promise<HostMeasurement>
-  /** Measured when asked. */
-  readonly availableMemoryMiB: () => Promise<number>
 }

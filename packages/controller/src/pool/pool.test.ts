@@ -154,7 +154,7 @@ describe('a session', () => {
   test('is told why it has to wait, and what it waited for in vain', async () => {
     await open()
     await becomes({ ready: 1 })
-    world.availableMiB = 1_000
+    world.measurement = { ...world.measurement, availableMemoryMiB: 1_000 }
     const warned = vi.spyOn(world.deps.log, 'warn')
     onTestFinished(() => warned.mockRestore())
     const id = await world.create()
@@ -163,9 +163,11 @@ describe('a session', () => {
     await world.reaches(id, 'ended')
     expect((await world.sessions.get(id)).failure).toMatchObject({
       code: 'session_expired',
-      detail: expect.stringMatching(/Not enough free memory: 1000 MiB are free; a machine may take 1836 MiB/),
+      detail: expect.stringMatching(
+        /Not enough free memory: 1000 of 128000 MiB are available; a machine takes up to 1836/,
+      ),
     })
-    world.availableMiB = 100_000
+    world.measurement = { ...world.measurement, availableMemoryMiB: 100_000 }
     expect(await world.sessions.get(await ready('you'))).toMatchObject({ machine_origin: 'warm' })
   })
 })

@@ -3,26 +3,32 @@
  * slot that was made ahead.
  */
 import { AppError, type Scope } from '@anteroom/base'
-import type { PoolStatus } from '@anteroom/contract'
+import type { Capacity, PoolStatus } from '@anteroom/contract'
 import type { Lease } from '../leases/leases.ts'
 import type { Tx } from '../store/store.ts'
 import { Demand } from './demand.ts'
 import { createFiller } from './filler.ts'
+import { leastRoom, roomOf } from './headroom.ts'
 import { createMachineMaker, type MachineMaker } from './machine-maker.ts'
-import { machineMiB } from './memory-plan.ts'
 import type { Offer, PoolDeps } from './pool-deps.ts'
 import { assign, poolMachines, sessionCounts } from './pool-rows.ts'
 import { createSlotsAhead } from './slots-ahead.ts'
 
-export { fitToMemory, machineMiB } from './memory-plan.ts'
+export { roomOf } from './headroom.ts'
+export { fitToMemory } from './memory-plan.ts'
 export type { Offer, PoolDeps } from './pool-deps.ts'
 
 export interface Pool extends Pick<MachineMaker, 'connect' | 'provide' | 'dispose'> {
-  /** Looked up before the transaction that takes it. @throws AppError image_missing, image_corrupt, agent_incompatible, insufficient_memory */
+  /**
+   * Looked up before the transaction that takes it.
+   * @throws AppError image_missing, image_corrupt, agent_incompatible, insufficient_memory, insufficient_cpu, disk_full
+   */
   offer(scope: Scope): Promise<Offer>
   /** In the transaction that admits a session: the oldest warm machine of the offer, else a free slot. @throws AppError ip_pool_exhausted */
   take(tx: Tx, offer: Offer, sessionId: string): Promise<Lease>
   status(): Promise<PoolStatus>
+  /** How many machines of sessions this host takes, measured now. */
+  capacity(): Promise<Capacity>
   /** Slots that no lease names and that are wanted nevertheless. */
   readonly slotsAhead: ReadonlySet<number>
   /** Something happened to a session: there may be something to do, or nothing in the way any more. */
@@ -47,13 +53,9 @@ export function createPool(deps: PoolDeps): Pool {
 
     async offer(scope) {
       const image = await images.current()
-      const [snapshot, availableMiB] = await Promise.all([snapshots.of(image, scope), deps.availableMemoryMiB()])
-      const needMiB = machineMiB(config)
-      if (availableMiB < needMiB)
-        throw new AppError('insufficient_memory', {
-          detail: `${availableMiB} MiB are free; a machine may take ${needMiB} MiB`,
-          retryAfterSeconds: 30,
-        })
+      const [snapshot, host] = await Promise.all([snapshots.of(image, scope), deps.measureHost()])
+      const lacking = Object.values(roomOf(config, host)).find(({ more }) => more < 1)
+      if (lacking) throw new AppError(lacking.code, { detail: lacking.detail })
       return { image, snapshot }
     },
 
@@ -86,6 +88,13 @@ export function createPool(deps: PoolDeps): Pool {
         reason: ready < wanted ? filler.reason() : null,
         snapshot: snapshots.status(),
       }
+    },
+
+    async capacity() {
+      const { queued, running } = await sessionCounts(store.db)
+      const { max_machines, max_queued } = config.limits
+      const { more, ...bound_by } = leastRoom(config, await deps.measureHost(), { running, addresses: deps.slots.size })
+      return { max_machines, running, more: Math.max(0, more), bound_by, queued, max_queued }
     },
 
     slotsAhead: ahead.indices,

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { AppError, newId, newToken } from '@anteroom/base'
 import type { CreateSession, Session } from '@anteroom/contract'
-import { notEnded, type Tx } from '../store/store.ts'
+import type { Tx } from '../store/store.ts'
 import { firstLimits } from './limits.ts'
+import { requirePlace } from './open-limits.ts'
+import type { Queue } from './queue.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
 
@@ -23,7 +25,7 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
  * secret, as long as nobody has entered by the old one (only its hash is known).
  */
 export async function insertSession(
-  deps: SessionDeps,
+  deps: SessionDeps & { readonly queue: Queue },
   rows: Pick<SessionRows, 'resource'>,
   request: CreateSession,
   options: CreateOptions,
@@ -34,8 +36,10 @@ export async function insertSession(
   const session = await deps.store.transaction(async (tx) => {
     const earlier = await findEarlier(deps, tx, request, options)
     if (earlier) return await rows.resource(tx, await renewEntry(tx, earlier, sha256(secret)))
-    await checkRoom(deps, tx)
-    const row = await insertRow(deps, tx, request, { provider_definition: definition, entry_hash: sha256(secret) })
+    const { principal } = options
+    await requirePlace(tx, { ...request, principal }, deps)
+    const made = { principal, provider_definition: definition, entry_hash: sha256(secret) }
+    const row = await insertRow(deps, tx, request, made)
     if (options.idempotencyKey !== undefined)
       await remember(tx, row, request, options.principal, options.idempotencyKey)
     // Read here, so that the answer does not stand in line behind what the commit sets going.
@@ -48,7 +52,7 @@ async function insertRow(
   deps: SessionDeps,
   tx: Tx,
   request: CreateSession,
-  made: Pick<SessionRow, 'provider_definition' | 'entry_hash'>,
+  made: Pick<SessionRow, 'principal' | 'provider_definition' | 'entry_hash'>,
 ): Promise<SessionRow> {
   const now = deps.clock.now()
   const connectionId = await deps.connections.ensure(tx, request.provider, request.subject, now)
@@ -143,18 +147,4 @@ async function renewEntry(tx: Tx, row: SessionRow, entryHash: string): Promise<S
   if (row.entered_at !== null || row.status === 'ended') return row
   await tx.updateTable('sessions').set({ entry_hash: entryHash }).where('id', '=', row.id).execute()
   return { ...row, entry_hash: entryHash }
-}
-
-async function checkRoom(deps: SessionDeps, tx: Tx): Promise<void> {
-  const { queued } = await tx
-    .selectFrom('sessions')
-    .select((eb) => eb.fn.countAll<number>().as('queued'))
-    .where(notEnded)
-    .where('status', '=', 'queued')
-    .executeTakeFirstOrThrow()
-  if (queued >= deps.config.limits.max_queued + deps.config.limits.max_machines)
-    throw new AppError('capacity_exhausted', {
-      detail: `${queued} sessions are waiting already`,
-      retryAfterSeconds: 30,
-    })
 }

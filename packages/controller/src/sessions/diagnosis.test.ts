@@ -13,9 +13,13 @@ const diagnosisOf = async (id: string): Promise<Diagnosis> =>
   schema.parse(await world.sessions.diagnosis(id, Scope.root('test')))
 
 /** A session whose machine dies while the person signs in. */
-async function brokenSession(console = 'Out of memory: Killed process 77 (chromium)\n'): Promise<string> {
+async function brokenSession(
+  console = 'Out of memory: Killed process 77 (chromium)\n',
+  onceReady = () => {},
+): Promise<string> {
   const id = await world.create()
   await world.reaches(id, 'ready')
+  onceReady()
   world.host.kill((await world.sessions.get(id)).browser_vm_id ?? '', {
     console,
     vmm: 'qemu: terminating on signal 9\n',
@@ -50,14 +54,16 @@ describe('of a session whose machine died', () => {
     expect(lines.vmm).toEqual(['qemu: terminating on signal 9'])
     expect(lines.host?.[0]).toBe('load 0.5 0.5 0.5 on 2 cores')
     for (const { file } of found.evidence) expect(file).toContain(`/evidence/${id}/`)
-    expect(found.advice[0]).toContain('monitor')
+    expect(found.advice[0]).toContain('vmm.log')
     expect(found.advice).toHaveLength(1)
     expect(found.similar).toMatchObject({ ended: 1, same_code: 1, session_ids: [] })
   })
 
   test('a host that had nothing left is named', async () => {
-    world.measurement = { ...world.measurement, load: [9, 9, 9], availableMemoryMiB: 200, freeDiskMiB: 10 }
-    const { advice } = await diagnosisOf(await brokenSession())
+    const id = await brokenSession(undefined, () => {
+      world.measurement = { ...world.measurement, load: [9, 9, 9], availableMemoryMiB: 200, freeDiskMiB: 10 }
+    })
+    const { advice } = await diagnosisOf(id)
     expect(advice.join('\n')).toMatch(/200 MiB of memory left, a machine takes up to 1536/)
     expect(advice.join('\n')).toMatch(/10 MiB of disk left/)
     expect(advice.join('\n')).toMatch(/load 9.0 on 2 cores/)
@@ -91,6 +97,15 @@ test('a session that completed: nothing is wrong, and what is usual is known to 
   expect(found.summary).toMatch(/^It completed after .+; the vault has confirmed the credential\.$/)
   const next = await diagnosisOf(await brokenSession())
   expect(next.stages.find(({ name }) => name === 'boot')?.usual_ms).toEqual(expect.any(Number))
+})
+
+test('one that waits for a machine says for what, and what to do', async () => {
+  world.measurement = { ...world.measurement, freeDiskMiB: 10 }
+  const id = await world.create()
+  await expect.poll(async () => (await world.sessions.get(id)).queue?.reason).toBe('disk_full')
+  const { summary, advice } = await diagnosisOf(id)
+  expect(summary).toMatch(/^It waits for a machine, as number 1 in the queue and for .+: Disk is full \(disk_full\)\.$/)
+  expect(advice).toEqual([expect.stringContaining('Free space')])
 })
 
 test('one that never had a machine has none', async () => {

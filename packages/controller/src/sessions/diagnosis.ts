@@ -62,8 +62,10 @@ const stagesOf = ({ session, usualMs }: Findings): Diagnosis['stages'] =>
   }))
 
 function summaryOf({ session, nowMs }: Findings): string {
-  const { failure, status, outcome, ended_at, created_at } = session
+  const { failure, status, outcome, queue, ended_at, created_at } = session
   const lasted = durationText((ended_at === null ? nowMs : Date.parse(ended_at)) - Date.parse(created_at))
+  if (queue?.reason)
+    return `It waits for a machine, as number ${queue.position} in the queue and for ${lasted} now: ${errorDefinitions[queue.reason].title} (${queue.reason}).`
   if (outcome === null)
     return `It runs: ${status} for ${sinceLastStage(session, nowMs)}, ${lasted} after it was asked for.`
   if (failure === null) return `It completed after ${lasted}; the vault has confirmed the credential.`
@@ -83,6 +85,7 @@ const byPeople: readonly ErrorCode[] = ['session_cancelled', 'consent_denied', '
 
 function adviceOf(findings: Findings): string[] {
   const { session, similar, texts, memoryMiB } = findings
+  if (session.queue?.reason) return [errorDefinitions[session.queue.reason].hint]
   const code = session.failure?.code
   if (code === undefined) return []
   const advice: string[] = [errorDefinitions[code].hint]

@@ -30,7 +30,10 @@ function startController(): void {
   const events = createEvents({ store, clock })
   const config = { ...configSchema.parse({}), timeouts, home: '/nowhere' }
   const live = { presenceOf: (id: string) => presence.get(id) }
-  limits = createLimits({ store, clock, events, config, live }, createSessionRows(store, events, clock))
+  limits = createLimits(
+    { store, clock, events, config, live },
+    createSessionRows(store, events, clock, () => null),
+  )
 }
 
 const vm = { browser_vm_id: 'vm_1', vm_ip: '127.213.0.1', vnc_url: 'vnc://127.213.0.1:5900', image_id: 'img_1' }

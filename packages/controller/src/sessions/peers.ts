@@ -1,6 +1,7 @@
 import type { Diagnosis, ErrorCode, MachineOrigin, StageName } from '@anteroom/contract'
 import { sql } from 'kysely'
 import type { Db } from '../store/store.ts'
+import { median } from './wait-estimate.ts'
 
 const hours = 24
 const hourMs = 3_600_000
@@ -47,10 +48,27 @@ export async function usualDurations(db: Db, origin: MachineOrigin | null): Prom
     .select(['stages.name', sql<number>`stages.ended_at - stages.started_at`.as('ms')])
     .execute()
   const byName = Map.groupBy(stages, ({ name }) => name)
-  return new Map([...byName].map(([name, rows]) => [name, median(rows.map(({ ms }) => ms))]))
+  return new Map([...byName].map(([name, rows]) => [name, median(rows.map(({ ms }) => ms)) ?? 0]))
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0
+/** How many of the newest tell how long a machine is usually needed. */
+export const enoughHolds = 100
+
+/** How long the newest sessions that have ended had their machines. */
+export async function recentHolds(db: Db): Promise<number[]> {
+  const recent = db
+    .selectFrom('sessions')
+    .select(['id', 'ended_at'])
+    .where('status', '=', 'ended')
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(enoughHolds)
+    .as('recent')
+  const holds = await db
+    .selectFrom('stages')
+    .innerJoin(recent, 'recent.id', 'stages.session_id')
+    .where('stages.name', '=', 'network')
+    .select(sql<number>`recent.ended_at - stages.started_at`.as('ms'))
+    .execute()
+  return holds.map(({ ms }) => ms)
 }

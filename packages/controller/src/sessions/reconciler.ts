@@ -1,8 +1,10 @@
 import { AppError, type Scope } from '@anteroom/base'
 import { type ErrorCode, failure as failureSchema } from '@anteroom/contract'
 import { notEnded } from '../store/store.ts'
+import { createAdmission } from './admission.ts'
 import { createLifecycle } from './lifecycle.ts'
 import type { Limits } from './limits.ts'
+import type { Queue } from './queue.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
 import { isOpen } from './state.ts'
@@ -21,8 +23,6 @@ const passing: ReadonlySet<ErrorCode> = new Set([
 /** Where there is no room for its machine nobody has anything to lose yet, and is told at once. */
 const passes = ({ status }: SessionRow, { code }: AppError): boolean =>
   passing.has(code) && !(code === 'disk_full' && status === 'starting')
-/** Nothing is wrong with the session: it stays in the queue until there is room, or its time is over. */
-const noRoom: ReadonlySet<ErrorCode> = new Set(['ip_pool_exhausted', 'insufficient_memory'])
 const mostAttempts: Partial<Record<ErrorCode, number>> = { agent_unreachable: 3 }
 
 const backoffMs = (attempt: number): number => Math.min(30_000, 250 * 2 ** attempt)
@@ -37,15 +37,15 @@ export interface Reconciler {
   interrupt(id: string): void
 }
 
-export function createReconciler(deps: SessionDeps, rows: SessionRows, limits: Limits): Reconciler {
+export function createReconciler(
+  deps: SessionDeps,
+  { rows, limits, queue }: { readonly rows: SessionRows; readonly limits: Limits; readonly queue: Queue },
+): Reconciler {
   const { store, leases, clock, log } = deps
   const lifecycle = createLifecycle(deps, rows)
+  const admit = createAdmission(deps, { rows, lifecycle, queue, tell })
   const tasks = new Map<string, { readonly done: Promise<void>; readonly interrupt: () => void }>()
   let wake = Promise.withResolvers<void>()
-
-  /** Why the queue does not move; undefined while it does. */
-  let held: AppError | undefined
-  let waiting = 0
 
   const kick = (): void => wake.resolve()
 
@@ -95,7 +95,7 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows, limits: L
 
   function whyEnded(row: SessionRow): AppError {
     if (row.end_requested !== 'expired') return new AppError('session_cancelled')
-    return limits.whyExpired(row, row.status === 'queued' ? held : undefined)
+    return limits.whyExpired(row, row.status === 'queued' ? queue.whyWaiting(row.id) : undefined)
   }
 
   async function countEnded(row: SessionRow): Promise<SessionRow> {
@@ -160,47 +160,9 @@ export function createReconciler(deps: SessionDeps, rows: SessionRows, limits: L
     tasks.set(id, { done, interrupt: () => abort.abort() })
   }
 
-  /** First come, first served; the rest keep waiting. */
-  async function admitQueued(scope: Scope): Promise<void> {
-    const queued = await store.db
-      .selectFrom('sessions')
-      .selectAll()
-      .where(notEnded)
-      .where('status', '=', 'queued')
-      .where('end_requested', 'is', null)
-      .orderBy('created_at')
-      .orderBy('id')
-      .execute()
-    // How many wait is part of what the pool is wanted for.
-    if (queued.length !== waiting) deps.pool.kick()
-    waiting = queued.length
-    for (const row of queued) {
-      try {
-        const admitted = await lifecycle.admit(row, scope)
-        if (admitted === undefined) {
-          held = new AppError('capacity_exhausted', { detail: 'every machine is in use' })
-          return
-        }
-        held = undefined
-        deps.events.notify(row.id)
-        await tell(row, admitted)
-      } catch (error) {
-        scope.throwIfOver()
-        const reason = AppError.from(error)
-        if (noRoom.has(reason.code)) return hold(reason)
-        await tell(row, await lifecycle.end(row, reason))
-      }
-    }
-  }
-
-  function hold(reason: AppError): void {
-    if (held?.code !== reason.code) log.warn({ code: reason.code, reason: reason.message }, 'sessions have to wait')
-    held = reason
-  }
-
   async function tick(scope: Scope): Promise<void> {
     for (const id of await limits.enforce()) tasks.get(id)?.interrupt()
-    await admitQueued(scope)
+    await admit(scope)
     const due = await store.db
       .selectFrom('sessions')
       .select(['id', 'status', 'end_requested'])

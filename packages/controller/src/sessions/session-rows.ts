@@ -2,6 +2,7 @@ import { AppError, type Clock } from '@anteroom/base'
 import {
   captureSummary,
   failure,
+  type QueuePlace,
   type Session,
   type SessionStatus,
   type StageName,
@@ -49,7 +50,12 @@ export interface SessionRows {
   hasBegun(id: string, stage: StageName): Promise<boolean>
 }
 
-export function createSessionRows(store: Store, events: Events, clock: Clock): SessionRows {
+export function createSessionRows(
+  store: Store,
+  events: Events,
+  clock: Clock,
+  placeOf: (row: SessionRow) => QueuePlace | null,
+): SessionRows {
   async function stageIn(tx: Tx, id: string, stage: StageName | null): Promise<void> {
     const now = clock.now()
     const running = await tx
@@ -107,14 +113,14 @@ export function createSessionRows(store: Store, events: Events, clock: Clock): S
     },
     async resource(db, row) {
       const stages = await db.selectFrom('stages').selectAll().where('session_id', '=', row.id).execute()
-      return toResource(row, stages)
+      return toResource(row, stages, placeOf(row))
     },
     async resources(db, found) {
       if (found.length === 0) return []
       const ids = found.map(({ id }) => id)
       const stages = await db.selectFrom('stages').selectAll().where('session_id', 'in', ids).execute()
       const bySession = Map.groupBy(stages, (stage) => stage.session_id)
-      return found.map((row) => toResource(row, bySession.get(row.id) ?? []))
+      return found.map((row) => toResource(row, bySession.get(row.id) ?? [], placeOf(row)))
     },
     transition,
     async move(row, to, stage, change) {
@@ -141,13 +147,14 @@ const timeOrNull = (ms: number | null): string | null => (ms === null ? null : t
 const inOrder = (stages: readonly Row<'stages'>[]): Row<'stages'>[] =>
   stages.toSorted((a, b) => stageNames.indexOf(a.name) - stageNames.indexOf(b.name))
 
-function toResource(row: SessionRow, stages: readonly Row<'stages'>[]): Session {
+function toResource(row: SessionRow, stages: readonly Row<'stages'>[], queue: QueuePlace | null): Session {
   return {
     id: row.id,
     provider: row.provider,
     subject: row.subject,
     status: row.status,
     outcome: row.outcome,
+    queue,
     browser_vm_id: row.browser_vm_id,
     vm_ip: row.vm_ip,
     vnc_url: row.vnc_url,

@@ -16,6 +16,7 @@ import { evidenceOf } from './farewell.ts'
 import { createLimits } from './limits.ts'
 import { listSessions } from './list-sessions.ts'
 import { similarTo, usualDurations } from './peers.ts'
+import { createQueue } from './queue.ts'
 import { createReconciler } from './reconciler.ts'
 import type { SessionDeps } from './session-deps.ts'
 import { gatherSessionLog } from './session-log.ts'
@@ -36,7 +37,11 @@ export interface SessionFilter {
 
 /** One attempt to sign in. These write intent; the reconciler acts. */
 export interface Sessions {
-  /** Answers at once; never waits for a machine. @throws AppError provider_unknown, provider_invalid, capacity_exhausted, idempotency_conflict, image_missing */
+  /**
+   * Answers at once; never waits for a machine.
+   * @throws AppError provider_unknown, provider_invalid, idempotency_conflict, image_missing, and with a time to try again
+   *   capacity_exhausted, subject_limit_reached, key_limit_reached, provider_limit_reached
+   */
   create(request: CreateSession, options: CreateOptions): Promise<CreatedSession>
   /** @throws AppError not_found */
   get(id: string): Promise<Session>
@@ -61,13 +66,14 @@ export interface Sessions {
 
 export function createSessions(deps: SessionDeps): Sessions {
   const { store } = deps
-  const rows = createSessionRows(store, deps.events, deps.clock)
+  const queue = createQueue(deps)
+  const rows = createSessionRows(store, deps.events, deps.clock, queue.placeOf)
   const limits = createLimits(deps, rows)
-  const reconciler = createReconciler(deps, rows, limits)
+  const reconciler = createReconciler(deps, { rows, limits, queue })
 
   const sessions: Sessions = {
     async create(request, options) {
-      const { session, secret } = await insertSession(deps, rows, request, options)
+      const { session, secret } = await insertSession({ ...deps, queue }, rows, request, options)
       deps.events.notify(session.id)
       reconciler.kick()
       return { ...session, hosted_url: `${deps.publicUrl()}/connect/${session.id}#entry=${secret}` }

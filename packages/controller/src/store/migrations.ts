@@ -185,4 +185,15 @@ export const migrations: readonly Migration[] = [
         check (expired_by in ('session_expired', 'session_idle', 'session_never_opened'))`,
     ],
   },
+  {
+    number: 5,
+    name: 'who asked for a session',
+    statements: [
+      `alter table sessions add column principal text`,
+      // All that the transaction that creates a session counts is in the index itself.
+      `drop index sessions_not_ended`,
+      `create index sessions_not_ended on sessions (status, created_at, id, subject, principal, provider, end_requested)
+        where status <> 'ended'`,
+    ],
+  },
 ]

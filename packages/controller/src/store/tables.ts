@@ -26,6 +26,8 @@ export interface SessionsTable {
   /** The definition as it was when the session was created. */
   provider_definition: Json<unknown>
   subject: string
+  /** Who asked for it: the id of an API key, or `operator`; null: it is from before this was written down. */
+  principal: string | null
   connection_id: string | null
   return_url: string | null
   /** What someone asked for, and the reconciler acts on: ends the session with this outcome. */

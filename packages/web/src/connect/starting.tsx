@@ -2,7 +2,7 @@ import { useMutation } from '@tanstack/react-query'
 import { Globe, KeyRound, UserRound } from 'lucide-react'
 import { post, wordsFor } from '../api/api.ts'
 import { Button } from '../design/button.tsx'
-import { faceOf } from '../session/session-words.ts'
+import { faceOf, queueWords } from '../session/session-words.ts'
 import { Timeline } from '../session/timeline.tsx'
 import { Sheet } from './sheet.tsx'
 import styles from './starting.module.css'
@@ -38,6 +38,7 @@ export function Starting({ page: { session, provider, skewMs } }: { page: Hosted
             )}
           </dl>
         )}
+        {session.queue?.reason && <p className={styles.waiting}>{queueWords(session.queue)}</p>}
         <section className={styles.card} aria-label="Progress">
           <Timeline session={session} skewMs={skewMs} ahead={!finishing} />
         </section>

@@ -32,6 +32,8 @@ const removedProvider = (name: string): ProviderSummary => ({
 const pollFastMs = 2000
 /** With the event stream open, polling is only the safety net under it. */
 const pollSlowMs = 15_000
+/** Places in the queue are no events: each admission changes all of them. */
+const pollQueueMs = 5000
 
 /** A change of state and of its stage come as two events, together. */
 const settleMs = 40
@@ -62,7 +64,8 @@ export function useHostedPage(sessionId: string) {
     retryDelay: pollFastMs,
     refetchInterval: ({ state }) => {
       if (state.data?.session.status === 'ended' || isRefusal(state.error)) return false
-      return streaming ? pollSlowMs : pollFastMs
+      if (!streaming) return pollFastMs
+      return state.data?.session.status === 'queued' ? pollQueueMs : pollSlowMs
     },
   })
   const following = page.data !== undefined && page.data.session.status !== 'ended'

@@ -1,4 +1,4 @@
-import { errorDefinitions, type ProviderSummary, type Session } from '@anteroom/contract'
+import { errorDefinitions, type ProviderSummary, type QueuePlace, type Session } from '@anteroom/contract'
 import { stageWords } from './stage-words.ts'
 
 /** Which of its four faces the hosted page shows. */
@@ -24,6 +24,7 @@ export function faceOf({ status }: Pick<Session, 'status'>): 'starting' | 'live'
 export function headline(session: Session, provider: Pick<ProviderSummary, 'title'>): string {
   switch (faceOf(session)) {
     case 'starting': {
+      if (session.queue?.reason) return queueWords(session.queue)
       const running = session.stages.findLast((stage) => stage.duration_ms === null)
       return running ? stageWords[running.name].running : 'Preparing a private computer'
     }
@@ -34,6 +35,20 @@ export function headline(session: Session, provider: Pick<ProviderSummary, 'titl
     case 'over':
       return outcomeTitle(session, provider)
   }
+}
+
+/** Where somebody stands who waits for a machine, and for how long yet. */
+export function queueWords({ position, estimated_wait_seconds, reason }: QueuePlace): string {
+  if (reason === 'subject_limit_reached') return 'Finish or cancel one of your other sign-ins first'
+  const place = position === 1 ? 'You are next' : `You are number ${position} in line`
+  return estimated_wait_seconds === null ? place : `${place}; ${aboutTime(estimated_wait_seconds)}`
+}
+
+function aboutTime(seconds: number): string {
+  if (seconds < 50) return 'less than a minute'
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 2) return 'about a minute'
+  return minutes < 90 ? `about ${minutes} minutes` : `about ${Math.round(minutes / 60)} hours`
 }
 
 export function outcomeTitle(session: Session, provider: Pick<ProviderSummary, 'title'>): string {

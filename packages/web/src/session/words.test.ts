@@ -2,6 +2,7 @@ import {
   type CaptureSummary,
   errorCodes,
   outcomes,
+  type QueueReason,
   type Session,
   sessionStatuses,
   stageNames,
@@ -38,6 +39,27 @@ test('every state has a face and a headline', () => {
   expect(headline(sampleSession({ status: 'starting', stages: stages(['queue', 5], ['boot']) }), sampleProvider)).toBe(
     stageWords.boot.running,
   )
+})
+
+describe('who waits for a machine', () => {
+  const waiting = (position: number, seconds: number | null, reason: QueueReason | null = 'capacity_exhausted') =>
+    headline(
+      sampleSession({ queue: { position, estimated_wait_seconds: seconds, reason }, stages: stages(['queue']) }),
+      sampleProvider,
+    )
+  test.each([
+    [1, 0, 'You are next; less than a minute'],
+    [1, null, 'You are next'],
+    [3, 49, 'You are number 3 in line; less than a minute'],
+    [3, 50, 'You are number 3 in line; about a minute'],
+    [3, 130, 'You are number 3 in line; about 2 minutes'],
+    [90, 6000, 'You are number 90 in line; about 2 hours'],
+  ])('as number %i for %j s: %s', (position, seconds, words) => expect(waiting(position, seconds)).toBe(words))
+
+  test('is told only what they can do about it, and nothing while the queue moves', () => {
+    expect(waiting(7, null, 'subject_limit_reached')).toMatch(/^Finish or cancel/)
+    expect(waiting(1, 0, null)).toBe(stageWords.queue.running)
+  })
 })
 
 test('every failure comes with advice, and only where it helps with the advice to try again', () => {

@@ -1,7 +1,8 @@
+import { roomOf } from '../../pool/pool.ts'
 import { type Check, failed, ok, warning } from '../check.ts'
 
-/** The database and the evidence of a session need little; a machine's scratch files and a log more. */
-const tooLittleMiB = 200
+/** The database, its log and the evidence of a few sessions. */
+const littleMiB = 200
 /** An image and a snapshot are built beside those that are in use. */
 const forBuildingMiB = 4096
 
@@ -9,9 +10,11 @@ const forBuildingMiB = 4096
 export const disk: Check = {
   name: 'disk',
   async examine({ config, measureHost }) {
-    const { freeDiskMiB } = await measureHost()
+    const host = await measureHost()
+    const { freeDiskMiB } = host
     const found = `${freeDiskMiB} MiB are free in ${config.home}`
-    if (freeDiskMiB < tooLittleMiB) return failed(found, 'Free space there; sessions fail with disk_full soon.')
+    if (roomOf(config, host).disk.more < 1) return failed(`${found}: sessions wait`, 'Free space there.')
+    if (freeDiskMiB < littleMiB) return failed(found, 'Free space there; sessions have to wait soon.')
     if (freeDiskMiB < forBuildingMiB)
       return warning(`${found}; building an image takes ${forBuildingMiB}`, 'Free space there before the next image.')
     return ok(found)

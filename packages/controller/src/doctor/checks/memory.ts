@@ -1,4 +1,4 @@
-import { machineMiB } from '../../pool/pool.ts'
+import { roomOf } from '../../pool/pool.ts'
 import { type Check, failed, ok, warning } from '../check.ts'
 import { required } from '../required.ts'
 
@@ -6,15 +6,13 @@ import { required } from '../required.ts'
 export const memory: Check = {
   name: 'memory',
   async examine({ config, store, measureHost }) {
-    const { availableMemoryMiB, totalMemoryMiB } = await measureHost()
-    const need = machineMiB(config)
-    const more = Math.floor(availableMemoryMiB / need)
+    const { more, detail } = roomOf(config, await measureHost()).memory
     const held = await required(store)
       .db.selectFrom('machines')
       .select('id')
       .where('session_id', 'is not', null)
       .execute()
-    const found = `${availableMemoryMiB} of ${totalMemoryMiB} MiB are available; a machine takes up to ${need}: ${more} more fit`
+    const found = `${detail}: ${more} more fit`
     const wanted = config.limits.max_machines - held.length
     if (more >= wanted) return ok(found)
     const remedy = 'Free memory on the host, lower limits.max_machines, or lower vmm.memory_mib.'

@@ -1,4 +1,4 @@
-import { machine, poolStatus } from '@anteroom/contract'
+import { capacity, machine, poolStatus } from '@anteroom/contract'
 import { z } from 'zod'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 
@@ -26,5 +26,17 @@ export function machineRoutes(app: HttpApp, { machines, pool }: RouteContext): v
       },
     },
     async () => await pool.status(),
+  )
+  app.get(
+    '/v1/capacity',
+    {
+      config: { access: { scope: 'operator' } },
+      schema: {
+        tags: ['operator'],
+        summary: 'How many machines this host takes, measured now, and what bounds them',
+        response: { 200: capacity },
+      },
+    },
+    async () => await pool.capacity(),
   )
 }

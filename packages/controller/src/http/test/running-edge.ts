@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, type Log, newId, newToken, silentLog, systemClock } from '@anteroom/base'
-import type { KeyScope, PoolStatus, Problem, ProviderDefinition } from '@anteroom/contract'
+import type { Capacity, KeyScope, PoolStatus, Problem, ProviderDefinition } from '@anteroom/contract'
 import { CompactEncrypt, importJWK } from 'jose'
 import { createAccess } from '../../access/access.ts'
 import { secretHash } from '../../access/secret-hash.ts'
@@ -36,6 +36,11 @@ const samplePool: PoolStatus = {
   snapshot: { status: 'off' },
 }
 
+const sampleCapacity: Capacity = {
+  ...{ max_machines: 4, running: 4, more: 0, queued: 2, max_queued: 100 },
+  bound_by: { code: 'capacity_exhausted', detail: '4 machines are in use' },
+}
+
 /** Sessions are created, read and asked to end here; nothing moves them along. */
 const absent = <T extends object>(name: string): T =>
   new Proxy({} as T, {
@@ -52,6 +57,8 @@ export interface EdgeOptions {
   readonly publicUrl?: string
   /** Left out: any free one. */
   readonly port?: number
+  /** Left out: anybody may have as many sessions as they like. */
+  readonly maxPerSubject?: number | 'none'
   readonly overrides?: Partial<HttpDeps>
 }
 
@@ -62,6 +69,7 @@ export async function startEdge({
   log = silentLog,
   publicUrl,
   port = 0,
+  maxPerSubject = 'none',
   overrides,
 }: EdgeOptions = {}) {
   const home = await mkdtemp(join(tmpdir(), 'anteroom-http-'))
@@ -72,7 +80,7 @@ export async function startEdge({
   await writeFile(join(webRoot, 'assets/app-0a1b.js'), 'export {}')
   const config = {
     ...configSchema.parse({
-      limits: { max_queued: 10_000 },
+      limits: { max_queued: 10_000, max_per_subject: maxPerSubject },
       ...(publicUrl !== undefined && { public_url: publicUrl }),
     }),
     home,
@@ -108,7 +116,7 @@ export async function startEdge({
     images: { list: async () => [] },
     machines: async () => [],
     examine: async () => ({ at: new Date(clock.now()).toISOString(), verdict: 'ok', checks: [] }),
-    pool: { status: async () => samplePool },
+    pool: { status: async () => samplePool, capacity: async () => sampleCapacity },
     ready: async () => [],
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', body: 'anteroom_up 1\n' }),
     ...overrides,
