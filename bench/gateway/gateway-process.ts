@@ -15,6 +15,8 @@ const live = createLive({ store: await openStore(':memory:'), clock: scope.clock
 const server = createServer()
 const sockets = new WebSocketServer({ server, ...webSocketOptions })
 const endpoint = { ip: '127.0.0.1', port: target, password }
-sockets.on('connection', (socket) => void live.serve('ses_bench', 'control', endpoint, socket, scope))
+let sessions = 0
+// A session each: who opens one with control takes it from whoever had it.
+sockets.on('connection', (socket) => void live.serve(`ses_bench_${++sessions}`, 'control', endpoint, socket, scope))
 await once(server.listen(0, '127.0.0.1'), 'listening')
 answerParent((server.address() as AddressInfo).port, async () => null)

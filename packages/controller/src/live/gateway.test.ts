@@ -198,7 +198,7 @@ describe('a viewer that misbehaves is closed with protocol_error', () => {
     ['a text frame', 'hello'],
   ])('%s later; the other viewer goes on', async (_what, bytes) => {
     const machine = await collectingMachine()
-    const viewer = await gateway.view(sessionId, 'control', machine.endpoint)
+    const viewer = await gateway.view(sessionId, 'view', machine.endpoint)
     const other = await gateway.view(sessionId, 'control', machine.endpoint)
     await viewer.enter()
     await other.enter()

@@ -24,7 +24,10 @@ export interface Live {
   issueTicket(sessionId: string, access: LiveAccess, ttlSeconds: number): Promise<Ticket>
   /** Uses the ticket up. @throws AppError ticket_invalid (the same for unknown, used, late, revoked, another session's) */
   redeemTicket(sessionId: string, ticket: string): Promise<LiveAccess>
-  /** Serves RFB 3.8 (security type None) on `socket` from the machine; resolves when it is closed. Never rejects. */
+  /**
+   * Serves RFB 3.8 (security type None) on `socket` from the machine; resolves when it is closed. Never rejects. Who opens the
+   * view with control takes it from whoever had it, and they are told; lookers-on stay.
+   */
   serve(sessionId: string, access: LiveAccess, endpoint: RfbEndpoint, socket: WebSocket, scope: Scope): Promise<void>
   /** Revokes every ticket of the session and closes its sockets with the reason. */
   close(sessionId: string, reason: LiveCloseReason): Promise<void>
@@ -45,6 +48,11 @@ export const webSocketOptions = {
   handleProtocols: (offered) => (offered.has('binary') ? 'binary' : false),
 } as const satisfies ServerOptions
 
+interface OpenView {
+  readonly access: LiveAccess
+  stop(reason: LiveCloseReason): void
+}
+
 export interface LiveParts {
   readonly store: Store
   readonly clock: Clock
@@ -54,7 +62,7 @@ export interface LiveParts {
 
 export function createLive({ store, clock, publicUrl }: LiveParts): Live {
   const tickets = new Tickets(store, clock, publicUrl)
-  const views = new Map<string, Set<(reason: LiveCloseReason) => void>>()
+  const views = new Map<string, Set<OpenView>>()
   const presence = new Map<string, Presence>()
 
   return {
@@ -63,25 +71,32 @@ export function createLive({ store, clock, publicUrl }: LiveParts): Live {
     async serve(sessionId, access, endpoint, socket, scope) {
       const { promise: stopped, resolve } = Promise.withResolvers<LiveCloseReason>()
       let isStopped = false
-      const stop = (reason: LiveCloseReason): void => {
-        isStopped = true
-        resolve(reason)
+      const view: OpenView = {
+        access,
+        stop: (reason) => {
+          isStopped = true
+          resolve(reason)
+        },
       }
       const ofSession = views.get(sessionId) ?? new Set()
-      views.set(sessionId, ofSession.add(stop))
+      views.set(sessionId, ofSession.add(view))
       const note = (input: Pick<Presence, 'inputAt'>): void => {
         if (isStopped || access !== 'control') return
         presence.set(sessionId, { openedAt: clock.now(), ...presence.get(sessionId), ...input })
       }
-      const onOpen = (): void => note({ inputAt: presence.get(sessionId)?.inputAt })
+      const onOpen = (): void => {
+        note({ inputAt: presence.get(sessionId)?.inputAt })
+        if (access !== 'control') return
+        for (const other of ofSession) if (other !== view && other.access === 'control') other.stop('replaced')
+      }
       const onInput = (): void => note({ inputAt: clock.now() })
       await serveView({ access, endpoint, socket, stopped, onOpen, onInput }, scope)
-      ofSession.delete(stop)
+      ofSession.delete(view)
       if (ofSession.size === 0) views.delete(sessionId)
     },
     async close(sessionId, reason) {
       // The sockets first: they close even where the database does not answer.
-      for (const stop of views.get(sessionId) ?? []) stop(reason)
+      for (const view of views.get(sessionId) ?? []) view.stop(reason)
       if (reason !== 'ticket_revoked') presence.delete(sessionId)
       await tickets.revokeAll(sessionId)
     },

@@ -1,4 +1,5 @@
 import { Scope, silentLog } from '@anteroom/base'
+import { liveCloseCodes } from '@anteroom/contract'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ManualClock, shakeHands, startGateway, startMachine, type TestMachine } from './live.fixture.ts'
 import type { LiveAccess } from './live.ts'
@@ -83,6 +84,17 @@ test('a view that is opened again is no sign of life by itself', async () => {
   expect(presence()).toEqual({ openedAt, inputAt: undefined })
   await again.send(key)
   expect(presence()).toEqual({ openedAt, inputAt: clock.now() })
+})
+
+test('who opens it with control takes it from whoever had it, and they are told; lookers-on stay', async () => {
+  const first = await open('control')
+  await open('view')
+  const second = await open('control')
+  expect((await first.closed).code).toBe(liveCloseCodes.replaced)
+  const elsewhere = await gateway.view(`ses_${'b'.repeat(24)}`, 'control', machine.endpoint)
+  await elsewhere.enter()
+  await second.send(key)
+  expect(gateway.live.viewers(sessionId)).toBe(2)
 })
 
 test('nothing is remembered of a session that is over; revoked tickets end none', async () => {
