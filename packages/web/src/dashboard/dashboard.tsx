@@ -1,8 +1,9 @@
-import type { Connection, Image, Machine, PoolStatus, ProviderSummary, Session } from '@anteroom/contract'
+import type { Connection, DoctorReport, Image, Machine, PoolStatus, ProviderSummary, Session } from '@anteroom/contract'
 import { ApiProblem } from '../api/api.ts'
 import { Licences } from '../design/licences.tsx'
 import { Connections } from './connections.tsx'
 import styles from './dashboard.module.css'
+import { Doctor, DoctorAlarm } from './doctor.tsx'
 import { Host } from './host.tsx'
 import { type ProviderProblem, Providers } from './providers.tsx'
 import { Sessions } from './sessions.tsx'
@@ -10,6 +11,8 @@ import { NeedsSignIn } from './sign-in.tsx'
 import { usePolled } from './use-polled.ts'
 
 const shownSessions = 50
+/** It looks at the whole host each time. */
+const doctorEveryMs = 60_000
 
 /** The operator's page: everything there is, renewed every two seconds. */
 export function Dashboard() {
@@ -19,7 +22,8 @@ export function Dashboard() {
   const machines = usePolled<{ items: Machine[] }>('/v1/machines')
   const images = usePolled<{ items: Image[] }>('/v1/images')
   const pool = usePolled<PoolStatus>('/v1/pool')
-  const all = [providers, sessions, connections, machines, images, pool]
+  const doctor = usePolled<DoctorReport>('/v1/doctor', doctorEveryMs)
+  const all = [providers, sessions, connections, machines, images, pool, doctor]
   const failed = all.find((query) => query.error !== null)?.error
   if (failed instanceof ApiProblem && failed.status === 401) return <NeedsSignIn />
   return (
@@ -36,6 +40,7 @@ export function Dashboard() {
         </p>
       )}
       <main className={styles.main}>
+        <DoctorAlarm report={doctor.data} />
         <Providers items={providers.data?.items} problems={providers.data?.problems ?? []} />
         <Sessions
           items={sessions.data?.items}
@@ -43,6 +48,9 @@ export function Dashboard() {
           providers={providers.data?.items ?? []}
         />
         <Connections items={connections.data?.items} />
+        <div id="doctor">
+          <Doctor report={doctor.data} isLooking={doctor.isFetching} onLook={() => void doctor.refetch()} />
+        </div>
         <Host machines={machines.data?.items} images={images.data?.items} pool={pool.data} />
       </main>
       <footer className={styles.footer}>

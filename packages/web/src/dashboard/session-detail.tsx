@@ -2,6 +2,7 @@ import type { Session } from '@anteroom/contract'
 import { capturedWords } from '../session/captured-words.ts'
 import { Timeline } from '../session/timeline.tsx'
 import styles from './dashboard.module.css'
+import { SessionDiagnosis } from './session-diagnosis.tsx'
 
 const originSentences = {
   warm: 'Its machine waited in the warm pool.',
@@ -9,9 +10,9 @@ const originSentences = {
   booted: 'Its machine booted from the golden image.',
 } as const satisfies Record<NonNullable<Session['machine_origin']>, string>
 
-/** All that a session's row knows: why it failed, its ids, its stages. */
+/** Why it ended, its ids, its stages. */
 export function SessionDetail({ session }: { session: Session }) {
-  const { failure, captured } = session
+  const { captured } = session
   const ids = [
     ['Session', session.id],
     ['Machine', session.browser_vm_id],
@@ -22,16 +23,7 @@ export function SessionDetail({ session }: { session: Session }) {
   return (
     <div className={styles.detail}>
       <div>
-        {failure && (
-          <div className={styles.failure}>
-            <p>
-              <code>{failure.code}</code>
-              {failure.stage && <> in stage {failure.stage}</>}
-            </p>
-            {failure.detail && <p>{failure.detail}</p>}
-            <p>{failure.hint}</p>
-          </div>
-        )}
+        <SessionDiagnosis session={session} />
         {captured && <p>{capturedWords(captured).join(' · ')}</p>}
         {session.machine_origin && <p>{originSentences[session.machine_origin]}</p>}
         <dl className={styles.ids}>
