@@ -142,6 +142,15 @@ export const session = z.object({
 })
 export type Session = z.infer<typeof session>
 
+/** What somebody is told who opens the link for the first time after the end: nothing about the account. */
+export const sessionEnd = session.pick({ return_url: true }).extend({
+  outcome,
+  /** null: it completed. */
+  failure: failure.pick({ code: true, message: true }).nullable(),
+  provider_title: z.string(),
+})
+export type SessionEnd = z.infer<typeof sessionEnd>
+
 /** The answer to POST /v1/sessions: the only time the entry secret is shown. */
 export const createdSession = session.extend({ hosted_url: z.url() })
 export type CreatedSession = z.infer<typeof createdSession>

@@ -604,12 +604,25 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description Done */
-                204: {
+                /** @description Default Response */
+                200: {
                     headers: {
                         [name: string]: unknown;
                     };
-                    content?: never;
+                    content: {
+                        "application/json": {
+                            end: {
+                                return_url: string | null;
+                                /** @enum {string} */
+                                outcome: "completed" | "failed" | "expired" | "cancelled";
+                                failure: {
+                                    code: components["schemas"]["ErrorCode"];
+                                    message: string;
+                                } | null;
+                                provider_title: string;
+                            } | null;
+                        };
+                    };
                 };
                 /** @description Problem */
                 default: {

@@ -1,80 +1,24 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { liveCloseCodes } from '@anteroom/contract'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-import { build } from 'vite'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
-import { ApiDouble } from '../test/api-double.ts'
-import { type RfbDouble, serveRfb } from '../test/rfb-double.ts'
-import {
-  completed,
-  failed,
-  ready,
-  sampleConnection,
-  sampleImage,
-  sampleMachine,
-  samplePool,
-  sampleProvider,
-  sampleSession,
-  sampleSite,
-} from '../test/sample.ts'
+import { liveCloseCodes, type Session } from '@anteroom/contract'
+import type { BrowserContextOptions, Page } from 'playwright-core'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import type { ApiDouble } from '../test/api-double.ts'
+import { pagesInBrowser } from '../test/pages-in-browser.ts'
+import type { RfbDouble } from '../test/rfb-double.ts'
+import { completed, failed, ready, sampleProvider, sampleSession, sampleSite } from '../test/sample.ts'
 import { closeWords } from './live/close-words.ts'
 import { keysymOf, keysyms } from './live/typed-text.ts'
 
 const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true } as const
-const browserFlags = ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
-let root: string
-let browser: Browser
+const pages = pagesInBrowser()
+const { newPage } = pages
 let api: ApiDouble
-/** The live views, in the order in which they were opened. */
-let views: RfbDouble[]
-/** What the browser complained about: above all, breaches of the content security policy. */
-let complaints: string[]
-
-beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'anteroom-web-'))
-  // Vitest's own would make a development build of React.
-  vi.stubEnv('NODE_ENV', 'production')
-  await build({
-    configFile: join(import.meta.dirname, '../vite.config.ts'),
-    logLevel: 'warn',
-    build: { outDir: root, emptyOutDir: true },
-  })
-  vi.unstubAllEnvs()
-  const { stdout } = await promisify(execFile)('which', ['chromium'])
-  browser = await chromium.launch({ executablePath: stdout.trim(), args: browserFlags })
-})
-afterAll(async () => {
-  await browser?.close()
-  await rm(root, { recursive: true, force: true })
-})
-beforeEach(async () => {
-  views = []
-  complaints = []
-  api = await ApiDouble.start(root, (socket) => views.push(serveRfb(socket)))
-})
-afterEach(async () => {
-  await Promise.all(browser.contexts().map((context) => context.close()))
-  await api.close()
-  expect(complaints).toEqual([])
+beforeEach(() => {
+  api = pages.api
 })
 
-async function newPage(options: BrowserContextOptions = {}): Promise<Page> {
-  const page = await (await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })).newPage()
-  page.on('pageerror', (error) => complaints.push(String(error)))
-  page.on('console', (message) => {
-    // Refusals are part of these tests.
-    if (message.type() === 'error' && !message.text().includes('status of 40')) complaints.push(message.text())
-  })
-  return page
-}
-
-async function openLive(options?: BrowserContextOptions): Promise<Page> {
-  api.become(ready())
+async function openLive(options?: BrowserContextOptions, session = ready()): Promise<Page> {
+  api.become(session)
   const page = await newPage(options)
   await page.goto(api.hostedUrl)
   await connected(page)
@@ -83,7 +27,7 @@ async function openLive(options?: BrowserContextOptions): Promise<Page> {
 
 const connected = (page: Page): Promise<void> => page.locator('[data-testid=screen][data-live=connected]').waitFor()
 const lastView = (): RfbDouble => {
-  const view = views.at(-1)
+  const view = pages.views.at(-1)
   if (!view) throw new Error('nothing has opened a live view')
   return view
 }
@@ -96,6 +40,7 @@ test('a link opens once: its secret leaves the address, a reload stays, another 
   expect(page.url()).toBe(`${api.url}/connect/${api.session.id}`)
   await page.reload()
   await page.getByText('Connect Demo identity').waitFor()
+  expect(api.changes).toEqual(['POST /v1/sessions/SESSION/entry'])
 
   const second = await newPage()
   await second.goto(api.hostedUrl)
@@ -152,10 +97,17 @@ test('that it was ready once is no news to a page that is past it', async () => 
   held.release()
 })
 
-test('a failure is told in words for the person, without what is for the operator', async () => {
-  api.become(failed())
+/** The session ends before somebody who has come in. */
+async function seeEnd(session: Session): Promise<Page> {
   const page = await newPage()
   await page.goto(api.hostedUrl)
+  await page.getByText('ada@example.com').waitFor()
+  api.become(session)
+  return page
+}
+
+test('a failure is told in words for the person, without what is for the operator', async () => {
+  const page = await seeEnd(failed())
   await page.getByText(String(failed().failure?.message)).waitFor()
   const words = await page.locator('body').textContent()
   expect(words).toContain('vmm_exited')
@@ -163,11 +115,103 @@ test('a failure is told in words for the person, without what is for the operato
 })
 
 test('an address to return to that is not of the web is no link', async () => {
-  api.become(completed({ return_url: 'javascript:alert(1)' }))
-  const page = await newPage()
-  await page.goto(api.hostedUrl)
+  const page = await seeEnd(completed({ return_url: 'javascript:alert(1)' }))
   await page.getByText('You can close this page').waitFor()
   expect(await page.locator('main a').count()).toBe(0)
+})
+
+test('who opens the link only after the end is told how it ended, again on a reload, and nothing of the account', async () => {
+  api.session = failed({ return_url: 'https://app.example.com/back' })
+  const page = await newPage()
+  await page.goto(api.hostedUrl)
+  for (let time = 1; time <= 2; time += 1) {
+    await page.getByText(String(failed().failure?.message)).waitFor()
+    await page.getByText('had ended before its link was opened').waitFor()
+    await page.getByRole('link', { name: 'Return to app.example.com' }).waitFor()
+    await page.reload()
+  }
+  expect(await page.locator('body').textContent()).not.toContain('ada@example.com')
+  expect(await page.context().cookies()).toEqual([])
+})
+
+const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString()
+
+describe('limits', () => {
+  const extended = (): number => api.changes.filter((change) => change.endsWith('/extend')).length
+
+  test('idle: told in the bar without taking focus or room; one click renews it, and the keyboard stays with the machine', async () => {
+    const page = await openLive()
+    const room = await page.getByTestId('screen').boundingBox()
+    api.become({ ...api.session, idle_expires_at: inSeconds(42) })
+    const warning = page.getByTestId('limit')
+    await warning.getByText('Are you still there?').waitFor()
+    await warning.getByText(/^0:(4|3)\d$/).waitFor()
+    expect(await page.getByTestId('screen').boundingBox()).toEqual(room)
+    expect(await page.title()).toContain('Are you still there?')
+    await page.getByRole('button', { name: 'I am still here' }).click()
+    await warning.waitFor({ state: 'detached' })
+    expect(extended()).toBe(1)
+    expect(await page.title()).toContain('Sign in to')
+    await page.keyboard.type('ada')
+    await vi.waitFor(() => expect(lastView().pressed).toEqual(pressed('ada')))
+  })
+
+  test('idle: whoever goes on typing needs no button', async () => {
+    const page = await openLive(undefined, ready({ idle_expires_at: inSeconds(42) }))
+    await page.getByTestId('limit').waitFor()
+    await page.keyboard.type('a')
+    await page.getByTestId('limit').waitFor({ state: 'detached' })
+    expect(extended()).toBe(0)
+  })
+
+  test('the hard limit is put off as far as it may be, by the keyboard too, and then it is told that it is the last', async () => {
+    const page = await openLive(
+      undefined,
+      ready({ created_at: inSeconds(-800), expires_at: inSeconds(100), may_extend_until: inSeconds(110) }),
+    )
+    const warning = page.getByTestId('limit')
+    await warning.getByText('Time is nearly up.').waitFor()
+    await page.keyboard.press('F6')
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('I need more time')
+    await page.keyboard.press('Enter')
+    await warning.getByText('cannot be extended any more').waitFor()
+    expect(await page.getByRole('button', { name: 'I need more time' }).count()).toBe(0)
+    await page.keyboard.type('ada')
+    await vi.waitFor(() => expect(lastView().pressed).toEqual(pressed('ada')))
+  })
+
+  test('are told while the computer is prepared, too', async () => {
+    api.become(sampleSession({ expires_at: inSeconds(9) }))
+    const page = await newPage()
+    await page.goto(api.hostedUrl)
+    await page.getByRole('button', { name: 'I need more time' }).click()
+    await page.getByTestId('limit').waitFor({ state: 'detached' })
+    expect(extended()).toBe(1)
+  })
+
+  test('an extension that does not arrive is told, and the button stays', async () => {
+    const page = await openLive(undefined, ready({ idle_expires_at: inSeconds(42) }))
+    await page.getByTestId('limit').waitFor()
+    await page.route('**/extend', (route) => route.abort())
+    await page.getByRole('button', { name: 'I am still here' }).click()
+    await page.getByText('The service does not answer right now. Please try again.').waitFor()
+    await page.unroute('**/extend')
+    await page.getByRole('button', { name: 'I am still here' }).click()
+    await page.getByTestId('limit').waitFor({ state: 'detached' })
+  })
+
+  test('on a phone the warning, its button and Cancel have room beside each other', async () => {
+    const page = await openLive(phone)
+    const room = await page.getByTestId('screen').boundingBox()
+    api.become({ ...api.session, idle_expires_at: inSeconds(42) })
+    await page.getByTestId('limit').waitFor()
+    expect(await page.getByTestId('screen').boundingBox()).toEqual(room)
+    for (const name of ['I am still here', 'Cancel', 'Keyboard', 'Paste']) {
+      const box = await page.getByRole('button', { name }).boundingBox()
+      expect((box?.x ?? -1) >= 0 && (box?.x ?? 0) + (box?.width ?? 0) <= 390).toBe(true)
+    }
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
+  })
 })
 
 test('the desktop has the size of its room, and follows the window', async () => {
@@ -234,7 +278,19 @@ test('a screen that was cut comes back by itself, saying why meanwhile', async (
   api.cut(liveCloseCodes.controller_stopping)
   await page.getByText(closeWords(liveCloseCodes.controller_stopping, true).why).waitFor()
   await connected(page)
-  expect(views).toHaveLength(2)
+  expect(pages.views).toHaveLength(2)
+})
+
+test('a service that is gone is told in words, and the screen is back soon after it', async () => {
+  const page = await openLive()
+  await api.goAway()
+  await page.getByText('The service does not answer right now.').first().waitFor()
+  await page.getByText('Your sign-in is not lost').waitFor()
+  await api.comeBack()
+  await connected(page)
+  await page.getByText('does not answer').first().waitFor({ state: 'detached' })
+  await page.keyboard.type('ada')
+  await vi.waitFor(() => expect(lastView().pressed).toEqual(pressed('ada')))
 })
 
 test('a screen that was opened elsewhere stays there until it is asked for', async () => {
@@ -262,59 +318,4 @@ test('"I am signed in" asks for the capture; Cancel asks back first', async () =
   await page.getByRole('button', { name: 'Cancel' }).click()
   await page.getByRole('button', { name: 'Stop and destroy' }).click()
   await vi.waitFor(() => expect(api.changes).toContain('POST /v1/sessions/SESSION/cancel'))
-})
-
-test('the dashboard: sign in, connect, look at a failure, delete a connection', async () => {
-  api.operator.providers = [sampleProvider]
-  api.operator.problems = [{ file: 'github.yaml', line: 7, field: 'egress', message: 'is missing' }]
-  api.operator.sessions = [failed({ id: `ses_${'z'.repeat(24)}` })]
-  api.operator.connections = [sampleConnection]
-  const page = await newPage()
-  await page.goto(api.url)
-  await page.getByText('npm start').waitFor()
-  await page.goto(`${api.url}/sign-in#token=once`)
-  await page.getByText('github.yaml:7').waitFor()
-  expect(page.url()).toBe(`${api.url}/`)
-
-  await page.getByRole('button', { name: 'Failed' }).click()
-  await page.getByText(String(failed().failure?.detail)).waitFor()
-  await page.getByRole('button', { name: 'Delete ada@example.com at demo' }).click()
-  await page.getByRole('button', { name: 'Delete', exact: true }).click()
-  await page.getByText('A completed session makes one').waitFor()
-
-  api.become(sampleSession())
-  await page.getByRole('button', { name: 'Connect Demo identity' }).click()
-  const [tab] = await Promise.all([
-    page.context().waitForEvent('page'),
-    page.getByRole('button', { name: 'Start' }).click(),
-  ])
-  await tab.getByText('Connect Demo identity').waitFor()
-})
-
-test('the dashboard tells machines that wait from those of sessions, and why fewer wait than wanted', async () => {
-  const waits = { ...sampleMachine, id: `vm_${'w'.repeat(24)}`, session_id: null, origin: null, vm_ip: '10.213.0.6' }
-  api.operator.machines = [sampleMachine, waits]
-  api.operator.images = [sampleImage]
-  const page = await newPage()
-  await page.goto(`${api.url}/sign-in#token=once`)
-  const machines = page.getByRole('region', { name: 'Machines' })
-  await machines.getByText('woken from the pool').waitFor()
-  await machines.getByText('waits in the pool').waitFor()
-  await page.getByText('of 3 wanted, 1 to 4 by demand').waitFor()
-  await page.getByText('a session is starting').waitFor()
-  await page.getByText('Machines are restored from it').waitFor()
-
-  const reason = { code: 'insufficient_memory', detail: '900 MiB are free' } as const
-  const snapshot = { status: 'failed', code: 'snapshot_build_failed', why: 'not painted' } as const
-  api.operator.pool = { ...samplePool, size: 2, wanted: 2, ready: 0, filling: 1, reason, snapshot }
-  await page.getByText('of 2 wanted, 1 on the way, a fixed number').waitFor()
-  await page.getByText('insufficient_memory').waitFor()
-  await page.getByText('snapshot_build_failed').waitFor()
-})
-
-test('a used sign-in link says how to get a new one', async () => {
-  const page = await newPage()
-  await page.goto(`${api.url}/sign-in#token=used`)
-  await page.getByText('This sign-in link is used up').waitFor()
-  await page.getByText('npm start').waitFor()
 })

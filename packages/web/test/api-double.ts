@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
 import {
   type Connection,
+  type Diagnosis,
+  type DoctorReport,
   type ErrorCode,
   errorDefinitions,
   type Image,
@@ -13,7 +15,7 @@ import {
   type Session,
 } from '@anteroom/contract'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { samplePool, sampleProvider, sampleSession } from './sample.ts'
+import { sampleDiagnosis, sampleDoctor, samplePool, sampleProvider, sampleSession } from './sample.ts'
 
 /** The policy that the controller sends. */
 const contentSecurityPolicy =
@@ -37,6 +39,7 @@ interface HeldPages {
 export class ApiDouble {
   session: Session = sampleSession()
   provider: ProviderSummary = sampleProvider
+  idleSeconds = 300
   operator: {
     providers: ProviderSummary[]
     problems: { file: string; line: number; field: string; message: string }[]
@@ -45,7 +48,12 @@ export class ApiDouble {
     machines: Machine[]
     images: Image[]
     pool: PoolStatus
-  } = { providers: [], problems: [], sessions: [], connections: [], machines: [], images: [], pool: samplePool }
+    doctor: DoctorReport
+    diagnosis: Diagnosis
+  } = {
+    ...{ providers: [], problems: [], sessions: [], connections: [], machines: [], images: [] },
+    ...{ pool: samplePool, doctor: sampleDoctor, diagnosis: sampleDiagnosis },
+  }
   /** Requests that changed something: `POST /v1/…`. */
   readonly changes: string[] = []
   readonly #server = createServer((request, response) => {
@@ -56,6 +64,7 @@ export class ApiDouble {
   readonly #root: string
   #secret: string | undefined = 'once'
   #held: HeldPages | undefined
+  #port = 0
 
   private constructor(root: string, onLive: (socket: WebSocket) => void) {
     this.#root = root
@@ -71,7 +80,7 @@ export class ApiDouble {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo | null)?.port ?? this.#port}`
   }
 
   get hostedUrl(): string {
@@ -107,6 +116,16 @@ export class ApiDouble {
     for (const socket of this.#sockets.clients) socket.close(code)
   }
 
+  /** Killed: every connection is cut, and nobody answers until `comeBack`. */
+  async goAway(): Promise<void> {
+    this.#port = (this.#server.address() as AddressInfo).port
+    await this.close()
+  }
+
+  async comeBack(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve))
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets.clients) socket.terminate()
     this.#server.closeAllConnections()
@@ -138,7 +157,7 @@ export class ApiDouble {
     const cookies = request.headers.cookie ?? ''
     const isVisitor = call.includes('/SESSION/') && cookies.includes('visit=')
     if (!isVisitor && !cookies.includes('operator=')) return problem('unauthenticated')
-    const resource = this.#resource(call)
+    const resource = this.#resource(call, body)
     if (this.#held && call === 'GET /v1/sessions/SESSION/page') {
       this.#held.count++
       await this.#held.released
@@ -148,20 +167,45 @@ export class ApiDouble {
 
   #enter({ secret }: Record<string, unknown>): Reply {
     if (secret !== this.#secret) return problem('entry_invalid')
+    const { outcome, failure, return_url } = this.session
+    if (outcome) {
+      const told = failure && { code: failure.code, message: failure.message }
+      return json({ end: { outcome, failure: told, return_url, provider_title: this.provider.title } })
+    }
     this.#secret = undefined
-    return cookie(`visit=1; HttpOnly; Path=/v1/sessions/${this.session.id}`)
+    const { headers } = cookie(`visit=1; HttpOnly; Path=/v1/sessions/${this.session.id}`)
+    const entered = json({ end: null })
+    return { ...entered, headers: { ...entered.headers, ...headers } }
   }
 
-  #resource(call: string): Reply {
+  /** As the controller does it: the hard limit moves as far as it may, the others begin anew. */
+  #extend({ idle_only }: Record<string, unknown>): Reply {
+    const { session } = this
+    const most = Date.parse(session.may_extend_until)
+    const expiresAt = Date.parse(session.expires_at)
+    if (!idle_only && expiresAt >= most) return problem('extension_refused')
+    const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString()
+    this.session = {
+      ...session,
+      expires_at: idle_only ? session.expires_at : new Date(Math.min(expiresAt + 900_000, most)).toISOString(),
+      idle_expires_at: session.idle_expires_at && inSeconds(this.idleSeconds),
+      first_connect_expires_at: session.first_connect_expires_at && inSeconds(300),
+    }
+    return json(this.session)
+  }
+
+  #resource(call: string, body: Record<string, unknown>): Reply {
     const { operator, session, provider } = this
     const server_time = new Date().toISOString()
     switch (call) {
       case 'GET /v1/sessions/SESSION/page':
-        return json({ session, provider, server_time })
+        return json({ session, provider, server_time, idle_seconds: this.idleSeconds })
       case 'POST /v1/sessions/SESSION/tickets': {
         const url = `${this.url.replace('http', 'ws')}/v1/sessions/${session.id}/live?ticket=t`
         return json({ ticket: 't', url, access: 'control', expires_at: server_time })
       }
+      case 'POST /v1/sessions/SESSION/extend':
+        return this.#extend(body)
       case 'POST /v1/sessions/SESSION/capture':
       case 'POST /v1/sessions/SESSION/cancel':
         return json(session)
@@ -179,7 +223,10 @@ export class ApiDouble {
         return json({ items: operator.images })
       case 'GET /v1/pool':
         return json(operator.pool)
+      case 'GET /v1/doctor':
+        return json(operator.doctor)
     }
+    if (call.endsWith('/diagnosis')) return json(operator.diagnosis)
     if (!call.startsWith('DELETE /v1/connections/')) return problem('not_found')
     operator.connections = operator.connections.filter(({ id }) => !call.endsWith(id))
     return { status: 204, headers: {} }

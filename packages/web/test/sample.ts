@@ -1,4 +1,15 @@
-import type { Connection, Image, Machine, PoolStatus, ProviderSummary, Session, StageName } from '@anteroom/contract'
+import {
+  type Connection,
+  type Diagnosis,
+  type DoctorReport,
+  doctorChecks,
+  type Image,
+  type Machine,
+  type PoolStatus,
+  type ProviderSummary,
+  type Session,
+  type StageName,
+} from '@anteroom/contract'
 
 const id = (prefix: string, letter: string): string => `${prefix}_${letter.repeat(24)}`
 const agoMs = (ms: number): string => new Date(Date.now() - ms).toISOString()
@@ -150,4 +161,42 @@ export const sampleImage: Image = {
   current: true,
   bytes: 1_130_000_000,
   browser_version: '142.0.7444.59',
+}
+
+/** Of `failed`. */
+export const sampleDiagnosis: Diagnosis = {
+  session_id: failed().id,
+  ...{ status: 'ended', outcome: 'failed', code: 'vmm_exited' },
+  summary: 'It failed in stage boot after 3.0 s: Machine stopped unexpectedly (vmm_exited).',
+  detail: failed().failure?.detail ?? null,
+  machine: { id: vm.browser_vm_id, vm_ip: vm.vm_ip, image_id: sampleMachine.image_id, origin: 'booted' },
+  stages: failed().stages.map((stage) => ({
+    ...stage,
+    state: stage.name === 'boot' ? 'ended_here' : 'done',
+    usual_ms: stage.name === 'boot' ? 9500 : null,
+  })),
+  evidence: [
+    {
+      kind: 'console',
+      file: `/var/lib/anteroom/evidence/${failed().id}/console.log`,
+      lines: [
+        '[    1.922041] EXT4-fs (vda): mounted filesystem with ordered data mode',
+        '[    2.101376] Out of memory: Killed process 412 (qemu-system-x86) total-vm:4211004kB, anon-rss:1703332kB',
+      ],
+    },
+    { kind: 'host', file: `/var/lib/anteroom/evidence/${failed().id}/host.json`, lines: ['load 6.1 on 2 cores'] },
+  ],
+  advice: [
+    'The last lines of the monitor and the console are in the evidence of the session.',
+    'The host had 412 MiB of memory left, a machine takes up to 1843: free some, or lower limits.max_machines.',
+  ],
+  similar: { hours: 24, ended: 14, same_code: 3, session_ids: [id('ses', 'e'), id('ses', 'f')] },
+}
+
+export const sampleDoctor: DoctorReport = {
+  at: agoMs(30_000),
+  verdict: 'ok',
+  checks: doctorChecks.map((name) => ({
+    ...{ name, verdict: 'ok', found: 'as it should be', remedy: null, fixed: null, duration_ms: 3 },
+  })),
 }

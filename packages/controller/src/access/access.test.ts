@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, newId, newToken, systemClock } from '@anteroom/base'
-import { keyScopes } from '@anteroom/contract'
+import { errorDefinitions, keyScopes } from '@anteroom/contract'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -180,6 +180,12 @@ describe('Access', () => {
       return id
     }
 
+    async function enter(id: string, secret: string): Promise<string> {
+      const { cookie } = await access.enter(id, secret)
+      if (cookie === null) throw new Error('the session has ended')
+      return cookie
+    }
+
     const eventTypes = async () =>
       (await store.db.selectFrom('events').select(['type', 'data']).orderBy('seq').execute()).map(
         (e) => `${e.type} ${e.data}`,
@@ -188,7 +194,7 @@ describe('Access', () => {
     test('works once; the second use is refused and told', async () => {
       const secret = newToken()
       const id = await newSession(secret)
-      const cookie = await access.enter(id, secret)
+      const cookie = await enter(id, secret)
       expect(await access.byCookie(cookie)).toEqual({ kind: 'visitor', sessionId: id })
       await expect(access.enter(id, secret)).rejects.toMatchObject({ code: 'entry_invalid' })
       expect(await eventTypes()).toEqual(['entered {}', 'entry_refused {"reason":"used"}'])
@@ -224,27 +230,48 @@ describe('Access', () => {
       await access.enter(id, mine)
     })
 
+    const failure = (code: string) => ({ code, stage: 'boot', message: 'Words.', hint: 'Hint.', detail: 'console' })
+
     test.each([
-      ['cancelled', null, 'session_over'],
-      ['completed', 'session_idle', 'session_over'],
-      ['expired', 'session_never_opened', 'session_never_opened'],
-      ['expired', 'session_idle', 'session_idle'],
-      ['expired', null, 'session_expired'],
-    ] as const)('by the right link after a session that was %s (%s) tells the end: %s', async (outcome, by, code) => {
+      ['completed', null],
+      ['failed', 'vmm_exited'],
+      ['expired', 'session_never_opened'],
+      ['cancelled', 'session_cancelled'],
+    ] as const)('by the right link after a session that was %s tells that, again and again', async (outcome, code) => {
       const secret = newToken()
       const id = await newSession(secret)
-      const ended = { status: 'ended', outcome, expired_by: by, ended_at: now } as const
-      await store.db.updateTable('sessions').set(ended).where('id', '=', id).execute()
-      await expect(access.enter(id, secret)).rejects.toMatchObject({ code })
+      const ended = { status: 'ended', outcome, ended_at: now, return_url: 'https://app.example.com/' } as const
+      await store.db
+        .updateTable('sessions')
+        .set({ ...ended, failure: code && JSON.stringify(failure(code)) })
+        .where('id', '=', id)
+        .execute()
+      const told = { outcome, failure: code && { code, message: 'Words.' }, return_url: ended.return_url }
+      for (let time = 1; time <= 2; time += 1) {
+        const entry = await access.enter(id, secret)
+        expect(entry).toEqual({ cookie: null, provider: 'demo', end: told })
+      }
       await expect(access.enter(id, newToken())).rejects.toMatchObject({ code: 'entry_invalid' })
-      expect(await eventTypes()).toEqual(['entry_refused {"reason":"over"}'])
+      const over = 'entry_refused {"reason":"over"}'
+      expect(await eventTypes()).toEqual([over, over])
+      expect(await store.db.selectFrom('cookies').selectAll().execute()).toEqual([])
     })
 
-    test('is refused when its time is over, also while nobody has written that down', async () => {
+    test('a link that was used tells nothing after the end', async () => {
+      const secret = newToken()
+      const id = await newSession(secret)
+      await access.enter(id, secret)
+      const ended = { status: 'ended', outcome: 'completed', ended_at: now } as const
+      await store.db.updateTable('sessions').set(ended).where('id', '=', id).execute()
+      await expect(access.enter(id, secret)).rejects.toMatchObject({ code: 'entry_invalid' })
+    })
+
+    test('tells that its time is over, also while nobody has written that down', async () => {
       const secret = newToken()
       const id = await newSession(secret)
       now += 900_000
-      await expect(access.enter(id, secret)).rejects.toMatchObject({ code: 'session_expired' })
+      const late = { code: 'session_expired', message: errorDefinitions.session_expired.person }
+      expect(await access.enter(id, secret)).toMatchObject({ cookie: null, end: { outcome: 'expired', failure: late } })
       expect(await eventTypes()).toEqual(['entry_refused {"reason":"over"}'])
     })
 
@@ -272,7 +299,7 @@ describe('Access', () => {
         .set({ may_extend_until: now + 3_600_000 })
         .where('id', '=', id)
         .execute()
-      const cookie = await access.enter(id, secret)
+      const cookie = await enter(id, secret)
       now += 3_600_000 + 14 * 60_000
       expect(await access.byCookie(cookie)).toEqual({ kind: 'visitor', sessionId: id })
     })
@@ -280,7 +307,7 @@ describe('Access', () => {
     test('the cookie outlives the session so that the result can be read, then ends', async () => {
       const secret = newToken()
       const id = await newSession(secret)
-      const cookie = await access.enter(id, secret)
+      const cookie = await enter(id, secret)
       now += 900_000 + 14 * 60_000
       expect(await access.byCookie(cookie)).toEqual({ kind: 'visitor', sessionId: id })
       now += 60_000

@@ -4,7 +4,7 @@ import type { Events } from '../events/events.ts'
 import type { Store } from '../store/store.ts'
 import { ApiKeys, scopesOf } from './api-keys.ts'
 import { findCookie, issueCookie } from './cookies.ts'
-import { enterSession } from './entry.ts'
+import { type Entry, enterSession } from './entry.ts'
 import { secretHash } from './secret-hash.ts'
 
 /** Who is asking. */
@@ -28,8 +28,8 @@ export interface Access {
   signIn(token: string): Promise<string>
   /** Forgets a cookie; no effect for an unknown one. */
   signOut(cookie: string): Promise<void>
-  /** Uses `hosted_url`'s secret up; gives a cookie value bound to the session. @throws AppError entry_invalid */
-  enter(sessionId: string, secret: string): Promise<string>
+  /** Uses `hosted_url`'s secret up for a cookie that is bound to the session. @throws AppError entry_invalid */
+  enter(sessionId: string, secret: string): Promise<Entry>
   /** Deletes cookies and links whose time is over. */
   sweep(now: number): Promise<void>
 }

@@ -75,12 +75,3 @@ test('more time than the operator allows is refused with the field and the maxim
     fields: [{ pointer: '/timeout_seconds', message: expect.stringContaining('3600') }],
   })
 })
-
-test('the link of somebody who comes too late says which end it was', async () => {
-  const { id, secret } = await edge.newSession()
-  const ended = { status: 'ended', outcome: 'expired', expired_by: 'session_never_opened', ended_at: 1 } as const
-  await edge.store.db.updateTable('sessions').set(ended).where('id', '=', id).execute()
-  const enter = (word: string) => edge.call('POST', `/v1/sessions/${id}/entry`, { secret: word }, { nobody: '' })
-  expect(await problemOf(await enter(secret))).toMatchObject({ status: 410, code: 'session_never_opened' })
-  expect(await problemOf(await enter('guessed'))).toMatchObject({ status: 403, code: 'entry_invalid' })
-})

@@ -76,7 +76,8 @@ describe('the hosted page', () => {
     const enter = () =>
       edge.call('POST', `/v1/sessions/${session.id}/entry`, { secret: session.secret }, { nobody: '' })
     const response = await enter()
-    expect(response.status).toBe(204)
+    expect(response.status).toBe(200)
+    expect(await response.json()).toEqual({ end: null })
     const cookie = response.headers.get('set-cookie') ?? ''
     expect(cookie.split('; ').slice(1).toSorted()).toEqual([
       'HttpOnly',
@@ -114,6 +115,23 @@ describe('the hosted page', () => {
     expect(await get('', { cookie })).toMatchObject({ failure: quiet })
     const operator = await get('', { authorization: `Bearer ${edge.operatorKey}` })
     expect(operator).toMatchObject({ failure: { detail: 'console: secrets' } })
+  })
+
+  test('after the end, for whoever never came, says how it ended and lets nobody in', async () => {
+    const { id, secret } = await edge.newSession()
+    const failure = { code: 'vmm_exited', stage: 'boot', message: 'It stopped.', hint: 'Read it.', detail: 'secrets' }
+    await edge.store.db
+      .updateTable('sessions')
+      .set({ status: 'ended', outcome: 'failed', failure: JSON.stringify(failure), ended_at: 1 })
+      .where('id', '=', id)
+      .execute()
+    const enter = (word: string) => edge.call('POST', `/v1/sessions/${id}/entry`, { secret: word }, { nobody: '' })
+    const answer = await enter(secret)
+    expect(answer.status).toBe(200)
+    expect(answer.headers.get('set-cookie')).toBeNull()
+    const failed = { outcome: 'failed', failure: { code: 'vmm_exited', message: 'It stopped.' } }
+    expect(await answer.json()).toEqual({ end: { ...failed, return_url: null, provider_title: 'Demo identity' } })
+    expect(await problemOf(await enter('guessed'))).toMatchObject({ status: 403, code: 'entry_invalid' })
   })
 
   test('of a session that does not exist is refused like a wrong secret', async () => {

@@ -30,6 +30,9 @@ export class Unreachable extends Error {
 
 const answerWithinMs = 15_000
 
+/** What reverse proxies answer while there is nobody behind them. */
+const gatewayStatuses: readonly number[] = [502, 503, 504]
+
 async function call(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
   const mutating = method !== 'GET'
   const response = await fetch(path, {
@@ -43,8 +46,11 @@ async function call(method: string, path: string, body?: unknown, signal?: Abort
   })
   if (response.status === 204) return undefined
   const json: unknown = await response.json().catch(() => undefined)
-  if (!response.ok) throw new ApiProblem(json !== null && typeof json === 'object' ? json : {}, response.status)
-  return json
+  if (response.ok) return json
+  const problem: Partial<Problem> = json !== null && typeof json === 'object' ? json : {}
+  if (problem.code === undefined && gatewayStatuses.includes(response.status))
+    throw new Unreachable('The service does not answer.')
+  throw new ApiProblem(problem, response.status)
 }
 
 // The controller serves these pages and the answers from one build, so answers are not validated again here.

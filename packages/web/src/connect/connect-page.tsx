@@ -3,7 +3,9 @@ import { lazy, Suspense, useCallback, useEffect, useState } from 'react'
 import { wordsFor } from '../api/api.ts'
 import { loadViewer } from '../live/screen.ts'
 import { faceOf, headline } from '../session/session-words.ts'
-import { Over } from './over.tsx'
+import type { Arrival } from './enter.ts'
+import { LimitWarning } from './limit-warning.tsx'
+import { Over, TooLate } from './over.tsx'
 import { Note, Sheet } from './sheet.tsx'
 import { Starting } from './starting.tsx'
 import { type HostedPage, useHostedPage } from './use-hosted-page.ts'
@@ -14,6 +16,8 @@ const LiveView = lazy(async () => ({ default: (await loadLiveView()).LiveView })
 /** The account owner's page: what is happening, then the screen, then what was kept. */
 export function ConnectPage({ sessionId }: { sessionId: string }) {
   const { arrival, page } = useHostedPage(sessionId)
+  const end = typeof arrival.data === 'object' ? arrival.data.end : undefined
+  if (end) return <TooLate end={end} />
   if (page.data)
     return <Faces page={page.data} offline={page.isError || page.failureCount > 0} why={page.failureReason} />
   if (page.isError || arrival.isError)
@@ -32,9 +36,12 @@ function Faces({ page, offline, why }: { page: HostedPage; offline: boolean; why
   const [shown, setShown] = useState(false)
   const onShown = useCallback(() => setShown(true), [])
   const sentence = headline(session, provider)
+  const [told, setTold] = useState<string>()
+  // People who wait for a code in their mail see the tab's title only.
+  const title = told ?? (face === 'live' ? `Sign in to ${provider.title}` : sentence)
   useEffect(() => {
-    document.title = `${face === 'live' ? `Sign in to ${provider.title}` : sentence} · Anteroom`
-  }, [face, sentence, provider.title])
+    document.title = `${title} · Anteroom`
+  }, [title])
   useEffect(() => {
     // Fetched while the machine starts. A failure shows when they are needed, and is tried again then.
     if (face === 'starting') Promise.all([loadLiveView(), loadViewer()]).catch(() => undefined)
@@ -52,17 +59,23 @@ function Faces({ page, offline, why }: { page: HostedPage; offline: boolean; why
       </p>
       {face === 'live' && (
         <Suspense>
-          <LiveView page={page} covered={!shown} onShown={onShown} />
+          <LiveView page={page} covered={!shown} onShown={onShown} onTold={setTold} />
         </Suspense>
       )}
-      {face === 'over' ? <Over page={page} /> : (face !== 'live' || !shown) && <Starting page={page} />}
+      {face === 'over' && <Over page={page} />}
+      {face !== 'over' && !(face === 'live' && shown) && (
+        <>
+          <Starting page={page} />
+          <LimitWarning page={page} look="floating" onTold={setTold} />
+        </>
+      )}
       {/* The screen says itself why it was cut. */}
       {offline && (face !== 'live' || !shown) && <Note>{wordsFor(why)} Trying again.</Note>}
     </>
   )
 }
 
-function Refused({ arrival, why }: { arrival: string | undefined; why: string }) {
+function Refused({ arrival, why }: { arrival: Arrival | undefined; why: string }) {
   if (arrival === 'used_link')
     return (
       <Sheet title="This link opens only once" lead={<Link2Off size={44} strokeWidth={1.6} aria-hidden />}>

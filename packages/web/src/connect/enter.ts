@@ -1,7 +1,8 @@
+import type { SessionEnd } from '@anteroom/contract'
 import { ApiProblem, post } from '../api/api.ts'
 
-/** How this browser came here: with a fresh link, with one that somebody opened before, or by its cookie alone. */
-export type Arrival = 'entered' | 'used_link' | 'no_link'
+/** How this browser came here: with a fresh link, with one that somebody opened before, by its cookie alone, or after the end. */
+export type Arrival = 'entered' | 'used_link' | 'no_link' | { readonly end: SessionEnd }
 
 /** Trades the link's secret for a cookie. The secret leaves the address bar, and so the history, at once. */
 export async function enter(sessionId: string): Promise<Arrival> {
@@ -9,7 +10,9 @@ export async function enter(sessionId: string): Promise<Arrival> {
   if (!secret) return 'no_link'
   const forget = (): void => history.replaceState(null, '', location.pathname)
   try {
-    await post(`/v1/sessions/${sessionId}/entry`, { secret })
+    const { end } = await post<{ end: SessionEnd | null }>(`/v1/sessions/${sessionId}/entry`, { secret })
+    // After the end the secret stays: a reload tells the same again.
+    if (end) return { end }
     forget()
     return 'entered'
   } catch (error) {

@@ -6,11 +6,13 @@ import { Button } from '../design/button.tsx'
 import { Confirm } from '../design/confirm.tsx'
 import { formatRemaining } from '../session/format-time.ts'
 import { CutNotice } from './cut-notice.tsx'
+import { LimitWarning } from './limit-warning.tsx'
 import styles from './live-view.module.css'
 import { PasteDialog } from './paste-dialog.tsx'
 import { Note } from './sheet.tsx'
 import { SoftKeyboard } from './soft-keyboard.tsx'
 import type { HostedPage } from './use-hosted-page.ts'
+import { useLastInput } from './use-last-input.ts'
 import { useLiveScreen } from './use-live-screen.ts'
 import { useVisibleHeight } from './use-visible-height.ts'
 
@@ -19,18 +21,24 @@ interface LiveViewProps {
   /** Still behind the timeline, because there is nothing to see yet. */
   readonly covered: boolean
   onShown(): void
+  /** That the session is about to end; undefined: it is not. */
+  onTold(title: string | undefined): void
 }
 
 /** The machine's screen, as large as the window, under a slim bar. */
-export function LiveView({ page: { session, provider, skewMs }, covered, onShown }: LiveViewProps) {
+export function LiveView({ page, covered, onShown, onTold }: LiveViewProps) {
+  const { session, provider, skewMs } = page
+  const stage = useRef<HTMLDivElement>(null)
   const target = useRef<HTMLDivElement>(null)
   const cancelButton = useRef<HTMLButtonElement>(null)
+  const extendButton = useRef<HTMLButtonElement>(null)
   const keys = useRef<HTMLTextAreaElement>(null)
   const { live, retry } = useLiveScreen(session.id, target)
   const screen = live.phase === 'connected' ? live.screen : undefined
   const why = 'why' in live ? live.why : undefined
   const [asking, setAsking] = useState<'cancel' | 'paste'>()
   const [trouble, setTrouble] = useState<string>()
+  const inputAt = useLastInput(stage, screen !== undefined)
   useVisibleHeight()
 
   useEffect(() => {
@@ -56,7 +64,8 @@ export function LiveView({ page: { session, provider, skewMs }, covered, onShown
   const leave = (event: KeyboardEvent): void => {
     event.preventDefault()
     event.stopPropagation()
-    cancelButton.current?.focus()
+    const first = extendButton.current ?? cancelButton.current
+    first?.focus()
   }
 
   return (
@@ -67,6 +76,15 @@ export function LiveView({ page: { session, provider, skewMs }, covered, onShown
           <h1>{provider.title}</h1>
           <p>Private computer, destroyed afterwards</p>
         </div>
+        {!covered && (
+          <LimitWarning
+            {...{ page, inputAt, onTold }}
+            look="bar"
+            isOpen={screen !== undefined}
+            button={extendButton}
+            onFocusLost={() => screen?.focus()}
+          />
+        )}
         <div className={styles.tools}>
           <Remaining until={Date.parse(session.expires_at)} skewMs={skewMs} />
           <Button look="bare" onClick={() => void paste()} disabled={!screen} title="Paste">
@@ -92,7 +110,7 @@ export function LiveView({ page: { session, provider, skewMs }, covered, onShown
           Cancel
         </Button>
       </header>
-      <div className={styles.stage}>
+      <div ref={stage} className={styles.stage}>
         <div
           ref={target}
           className={styles.screen}
@@ -127,21 +145,11 @@ export function LiveView({ page: { session, provider, skewMs }, covered, onShown
   )
 }
 
-const soonMs = 60_000
-
-function Remaining({ until, skewMs }: { until: number; skewMs: number }) {
-  const left = until - useNow(skewMs)
-  return (
-    <p className={left < soonMs ? styles.soon : styles.remaining} title="Time left for this sign-in">
-      {formatRemaining(left)}
-      <span> left</span>
-      {/* Said once by screen readers, unlike a clock. */}
-      <span className="unseen" role="status">
-        {left < soonMs ? 'Less than a minute left' : ''}
-      </span>
-    </p>
-  )
-}
+const Remaining = ({ until, skewMs }: { until: number; skewMs: number }) => (
+  <p className={styles.remaining} title="Time left for this sign-in">
+    {formatRemaining(until - useNow(skewMs))} left
+  </p>
+)
 
 const toggleFocus = (field: HTMLTextAreaElement | null): void =>
   document.activeElement === field ? field?.blur() : field?.focus({ preventScroll: true })

@@ -1,4 +1,4 @@
-import type { Session } from '@anteroom/contract'
+import type { Session, SessionEnd } from '@anteroom/contract'
 import { ArrowRight, CircleCheck, CircleSlash, ClockAlert, TriangleAlert } from 'lucide-react'
 import { useEffect, useRef } from 'react'
 import { buttonClass } from '../design/button.tsx'
@@ -15,9 +15,9 @@ export function Over({ page: { session, provider } }: { page: HostedPage }) {
   const completed = session.outcome === 'completed'
   return (
     <Sheet title={outcomeTitle(session, provider)} lead={<Sign outcome={session.outcome} />}>
-      {completed ? <Kept session={session} /> : <NotKept session={session} />}
+      {completed ? <Kept session={session} /> : <NotKept end={session} />}
       <Gone session={session} />
-      <Leave session={session} />
+      <Leave end={session} />
       <details className={styles.details}>
         <summary>What happened, step by step</summary>
         <Timeline session={session} />
@@ -25,6 +25,29 @@ export function Over({ page: { session, provider } }: { page: HostedPage }) {
       {session.failure && !completed && (
         <p className={styles.code}>
           <code>{session.failure.code}</code> · <code>{session.id}</code>
+        </p>
+      )}
+    </Sheet>
+  )
+}
+
+/** For whoever opens the link only after the end: how it ended, and nothing about the account. */
+export function TooLate({ end }: { end: SessionEnd }) {
+  useEffect(() => {
+    document.title = 'This sign-in has ended · Anteroom'
+  }, [])
+  return (
+    <Sheet title="This sign-in has ended" lead={<Sign outcome={end.outcome} />}>
+      <p className={styles.quiet}>It had ended before its link was opened here.</p>
+      {end.outcome === 'completed' ? (
+        <p className={styles.message}>{end.provider_title} is connected.</p>
+      ) : (
+        <NotKept end={end} />
+      )}
+      <Leave end={end} />
+      {end.failure && (
+        <p className={styles.code}>
+          <code>{end.failure.code}</code>
         </p>
       )}
     </Sheet>
@@ -55,12 +78,12 @@ const Kept = ({ session }: { session: Session }) => (
   </section>
 )
 
-const NotKept = ({ session }: { session: Session }) => (
+const NotKept = ({ end }: { end: Pick<SessionEnd, 'failure'> }) => (
   <>
-    {session.failure && <p className={styles.message}>{session.failure.message}</p>}
+    {end.failure && <p className={styles.message}>{end.failure.message}</p>}
     <section className={styles.card}>
       <h2>What you can do</h2>
-      <p>{advice(session)}</p>
+      <p>{advice(end)}</p>
     </section>
   </>
 )
@@ -77,16 +100,16 @@ function Gone({ session }: { session: Session }) {
   )
 }
 
-function Leave({ session }: { session: Session }) {
+function Leave({ end: { outcome, return_url } }: { end: Pick<Session, 'outcome' | 'return_url'> }) {
   const link = useRef<HTMLAnchorElement>(null)
   useEffect(() => link.current?.focus(), [])
   // Only web addresses: a `javascript:` address would run here.
-  if (!session.return_url || !/^https?:\/\//.test(session.return_url))
-    return session.outcome === 'completed' ? <p>You can close this page.</p> : null
+  if (!return_url || !/^https?:\/\//.test(return_url))
+    return outcome === 'completed' ? <p>You can close this page.</p> : null
   return (
     <div>
-      <a ref={link} className={buttonClass('primary')} href={session.return_url}>
-        Return to {new URL(session.return_url).host} <ArrowRight size={18} aria-hidden />
+      <a ref={link} className={buttonClass('primary')} href={return_url}>
+        Return to {new URL(return_url).host} <ArrowRight size={18} aria-hidden />
       </a>
     </div>
   )

@@ -11,6 +11,8 @@ export interface HostedPage {
   readonly provider: ProviderSummary
   /** How far the server's clock is ahead of this device's. */
   readonly skewMs: number
+  /** How long nobody may do anything. */
+  readonly idleSeconds: number
 }
 
 interface PageAnswer {
@@ -18,7 +20,10 @@ interface PageAnswer {
   /** null when its definition was removed meanwhile. */
   readonly provider: ProviderSummary | null
   readonly server_time: string
+  readonly idle_seconds: number
 }
+
+export const pageKey = (sessionId: string): readonly string[] => ['page', sessionId]
 
 const removedProvider = (name: string): ProviderSummary => ({
   name,
@@ -50,14 +55,16 @@ export function useHostedPage(sessionId: string) {
   })
   const [streaming, setStreaming] = useState(false)
   const page = useQuery<HostedPage>({
-    queryKey: ['page', sessionId],
-    enabled: arrival.isSuccess,
+    queryKey: pageKey(sessionId),
+    enabled: arrival.isSuccess && typeof arrival.data === 'string',
     queryFn: async ({ signal }) => {
-      const { session, provider, server_time } = await get<PageAnswer>(`/v1/sessions/${sessionId}/page`, signal)
+      const path = `/v1/sessions/${sessionId}/page`
+      const { session, provider, server_time, idle_seconds } = await get<PageAnswer>(path, signal)
       return {
         session,
         provider: provider ?? removedProvider(session.provider),
         skewMs: Date.parse(server_time) - Date.now(),
+        idleSeconds: idle_seconds,
       }
     },
     retry: (_count, error) => !isRefusal(error),
@@ -67,8 +74,10 @@ export function useHostedPage(sessionId: string) {
       if (!streaming) return pollFastMs
       return state.data?.session.status === 'queued' ? pollQueueMs : pollSlowMs
     },
+    // The title of a tab in the background tells whether somebody is missed there.
+    refetchIntervalInBackground: true,
   })
-  const following = page.data !== undefined && page.data.session.status !== 'ended'
+  const following = page.data !== undefined && page.data.session.status !== 'ended' && !isRefusal(page.error)
   useEvents(sessionId, following, setStreaming)
   return { arrival, page }
 }
@@ -85,26 +94,36 @@ function useEvents(sessionId: string, following: boolean, setStreaming: (open: b
   const client = useQueryClient()
   useEffect(() => {
     if (!following) return
-    const source = new EventSource(`/v1/sessions/${sessionId}/events`)
-    const queryKey = ['page', sessionId]
+    const queryKey = pageKey(sessionId)
     const refetch = debounce(() => void client.invalidateQueries({ queryKey }), settleMs)
-    source.addEventListener('session', ({ data }) => {
-      const event = JSON.parse(data) as SessionEvent
-      if (event.data.status === 'ready') {
-        // An answer on its way may be older than this.
-        void client.cancelQueries({ queryKey })
-        client.setQueryData(queryKey, becomeReady)
-      }
-      refetch.call()
-    })
-    source.addEventListener('open', () => {
-      setStreaming(true)
-      // What happened while the stream was cut.
-      refetch.call()
-    })
-    source.addEventListener('error', () => setStreaming(false))
+    let source: EventSource
+    const open = (): void => {
+      source = new EventSource(`/v1/sessions/${sessionId}/events`)
+      source.addEventListener('session', ({ data }) => {
+        const event = JSON.parse(data) as SessionEvent
+        if (event.data.status === 'ready') {
+          // An answer on its way may be older than this.
+          void client.cancelQueries({ queryKey })
+          client.setQueryData(queryKey, becomeReady)
+        }
+        refetch.call()
+      })
+      source.addEventListener('open', () => {
+        setStreaming(true)
+        // What happened while the stream was cut.
+        refetch.call()
+      })
+      source.addEventListener('error', () => {
+        setStreaming(false)
+        // After an answer that is no stream, such as a proxy's for a service that restarts, browsers give up.
+        if (source.readyState === EventSource.CLOSED) reopen.call()
+      })
+    }
+    const reopen = debounce(open, pollFastMs)
+    open()
     return () => {
       refetch.cancel()
+      reopen.cancel()
       source.close()
       setStreaming(false)
     }

@@ -1,6 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { type RefObject, useCallback, useEffect, useRef, useState } from 'react'
 import { keepLive, type LiveLine, type LiveState } from '../live/live-line.ts'
+import { pageKey } from './use-hosted-page.ts'
 
 /** The session's screen in `target`, kept connected as long as the component is there. */
 export function useLiveScreen(sessionId: string, target: RefObject<HTMLElement | null>) {
@@ -13,7 +14,7 @@ export function useLiveScreen(sessionId: string, target: RefObject<HTMLElement |
       sessionId,
       target: target.current,
       onState: setLive,
-      onCut: () => void client.invalidateQueries({ queryKey: ['page', sessionId] }),
+      onCut: () => void client.invalidateQueries({ queryKey: pageKey(sessionId) }),
     })
     line.current = opened
     return () => opened.close()

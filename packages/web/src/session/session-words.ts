@@ -68,8 +68,8 @@ export function outcomeTitle(session: Session, provider: Pick<ProviderSummary, '
 }
 
 /** What the account owner can do after a session that did not complete. */
-export function advice(session: Session): string {
-  if (session.failure && !errorDefinitions[session.failure.code].retryable)
+export function advice({ failure }: { failure: Pick<NonNullable<Session['failure']>, 'code'> | null }): string {
+  if (failure && !errorDefinitions[failure.code].retryable)
     return 'Trying again will not help yet. Give the code at the end of this page to whoever runs this service.'
   return 'Go back to where you came from and connect once more.'
 }

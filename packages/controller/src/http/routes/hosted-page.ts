@@ -1,9 +1,9 @@
-import { providerSummary, session } from '@anteroom/contract'
+import { providerSummary, session, sessionEnd } from '@anteroom/contract'
 import { z } from 'zod'
 import { visitorCookie } from '../authorisation.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 import { sessionFor } from '../session-for.ts'
-import { noContent, sessionParams } from './parameters.ts'
+import { sessionParams } from './parameters.ts'
 
 const tags = ['hosted page']
 
@@ -15,6 +15,11 @@ const hostedPage = z.object({
   server_time: z.iso.datetime(),
   /** How long nobody may do anything, while `session.idle_expires_at` is in force. */
   idle_seconds: z.number().int(),
+})
+
+const entered = z.object({
+  /** How it ended, for whoever comes only then, without a cookie; null: come in. */
+  end: sessionEnd.nullable(),
 })
 
 /** What the account owner's browser does with the link that it was sent. */
@@ -29,16 +34,19 @@ export function hostedPageRoutes(app: HttpApp, context: RouteContext): void {
         summary: "Use the secret of `hosted_url` up; sets the visitor's cookie",
         params: sessionParams,
         body: z.strictObject({ secret: z.string().min(1).max(200) }),
-        response: { 204: noContent },
+        response: { 200: entered },
       },
     },
     async (request, reply) => {
       const { id } = request.params
-      const cookie = await access.enter(id, request.body.secret)
+      const entry = await access.enter(id, request.body.secret)
+      if (entry.cookie === null) {
+        const { title = entry.provider } = providers.list().find(({ name }) => name === entry.provider) ?? {}
+        return reply.send({ end: { ...entry.end, provider_title: title } })
+      }
       return reply
-        .setCookie(visitorCookie, cookie, { ...origins.cookieOptions(request), path: `/v1/sessions/${id}` })
-        .code(204)
-        .send()
+        .setCookie(visitorCookie, entry.cookie, { ...origins.cookieOptions(request), path: `/v1/sessions/${id}` })
+        .send({ end: null })
     },
   )
   app.get(

@@ -161,7 +161,7 @@ export async function startEdge({
     key,
     newSession,
     visitorOf: async (session: { id: string; secret: string }) =>
-      `anteroom_visit=${await access.enter(session.id, session.secret)}`,
+      `anteroom_visit=${(await access.enter(session.id, session.secret)).cookie}`,
     operatorVisit: async () => `anteroom_operator=${await access.signIn(await access.newSignInToken(60))}`,
 
     /** As the reconciler would leave it once the screen is painted. */

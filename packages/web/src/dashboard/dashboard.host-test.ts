@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest'
+import { pagesInBrowser } from '../../test/pages-in-browser.ts'
+import {
+  failed,
+  sampleConnection,
+  sampleDiagnosis,
+  sampleDoctor,
+  sampleImage,
+  sampleMachine,
+  samplePool,
+  sampleProvider,
+  sampleSession,
+} from '../../test/sample.ts'
+
+const pages = pagesInBrowser()
+const { newPage } = pages
+
+test('the dashboard: sign in, connect, look at a failure, delete a connection', async () => {
+  pages.api.operator.providers = [sampleProvider]
+  pages.api.operator.problems = [{ file: 'github.yaml', line: 7, field: 'egress', message: 'is missing' }]
+  pages.api.operator.sessions = [failed({ id: `ses_${'z'.repeat(24)}` })]
+  pages.api.operator.connections = [sampleConnection]
+  const page = await newPage()
+  await page.goto(pages.api.url)
+  await page.getByText('npm start').waitFor()
+  await page.goto(`${pages.api.url}/sign-in#token=once`)
+  await page.getByText('github.yaml:7').waitFor()
+  expect(page.url()).toBe(`${pages.api.url}/`)
+
+  await page.getByRole('button', { name: 'Failed' }).click()
+  await page.getByText(String(failed().failure?.detail)).waitFor()
+  await page.getByRole('button', { name: 'Delete ada@example.com at demo' }).click()
+  await page.getByRole('button', { name: 'Delete', exact: true }).click()
+  await page.getByText('A completed session makes one').waitFor()
+
+  pages.api.become(sampleSession())
+  await page.getByRole('button', { name: 'Connect Demo identity' }).click()
+  const [tab] = await Promise.all([
+    page.context().waitForEvent('page'),
+    page.getByRole('button', { name: 'Start' }).click(),
+  ])
+  await tab.getByText('Connect Demo identity').waitFor()
+})
+
+test('the dashboard tells machines that wait from those of sessions, and why fewer wait than wanted', async () => {
+  const waits = { ...sampleMachine, id: `vm_${'w'.repeat(24)}`, session_id: null, origin: null, vm_ip: '10.213.0.6' }
+  pages.api.operator.machines = [sampleMachine, waits]
+  pages.api.operator.images = [sampleImage]
+  const page = await newPage()
+  await page.goto(`${pages.api.url}/sign-in#token=once`)
+  const machines = page.getByRole('region', { name: 'Machines' })
+  await machines.getByText('woken from the pool').waitFor()
+  await machines.getByText('waits in the pool').waitFor()
+  await page.getByText('of 3 wanted, 1 to 4 by demand').waitFor()
+  await page.getByText('a session is starting').waitFor()
+  await page.getByText('Machines are restored from it').waitFor()
+
+  const reason = { code: 'insufficient_memory', detail: '900 MiB are free' } as const
+  const snapshot = { status: 'failed', code: 'snapshot_build_failed', why: 'not painted' } as const
+  pages.api.operator.pool = { ...samplePool, size: 2, wanted: 2, ready: 0, filling: 1, reason, snapshot }
+  await page.getByText('of 2 wanted, 1 on the way, a fixed number').waitFor()
+  await page.getByText('insufficient_memory').waitFor()
+  await page.getByText('snapshot_build_failed').waitFor()
+})
+
+test('the dashboard explains a session: what, what to do, which lines say so, who else', async () => {
+  pages.api.operator.sessions = [failed({ id: `ses_${'z'.repeat(24)}` })]
+  const page = await newPage()
+  await page.goto(`${pages.api.url}/sign-in#token=once`)
+  await page.getByRole('button', { name: 'Failed' }).click()
+  await page.getByText(sampleDiagnosis.summary).waitFor()
+  await page.getByText('free some, or lower limits.max_machines').waitFor()
+  await page.getByText('Out of memory: Killed process 412').waitFor()
+  await page.getByText('3 of 14 sessions of the last 24 hours ended so').waitFor()
+})
+
+test('the dashboard tells what is not well on the host, and what to do', async () => {
+  const remedy = 'Run npm run image.'
+  pages.api.operator.doctor = {
+    ...sampleDoctor,
+    verdict: 'failed',
+    checks: sampleDoctor.checks.map((check) =>
+      check.name === 'image' ? { ...check, verdict: 'failed', found: 'its files are damaged', remedy } : check,
+    ),
+  }
+  const page = await newPage()
+  await page.goto(`${pages.api.url}/sign-in#token=once`)
+  await page.getByText('Something is wrong that must be repaired: image').waitFor()
+  const doctor = page.getByRole('region', { name: 'Doctor' })
+  await doctor.getByText('its files are damaged').waitFor()
+  await doctor.getByText(remedy).waitFor()
+  pages.api.operator.doctor = sampleDoctor
+  await doctor.getByRole('button', { name: 'Look again' }).click()
+  await doctor.getByText('All is well').waitFor()
+  const all = sampleDoctor.checks.length
+  await doctor.getByText(`${all} of ${all} checks are well`).click()
+  await doctor.getByText('vault key').waitFor()
+})
+
+test('a used sign-in link says how to get a new one', async () => {
+  const page = await newPage()
+  await page.goto(`${pages.api.url}/sign-in#token=used`)
+  await page.getByText('This sign-in link is used up').waitFor()
+  await page.getByText('npm start').waitFor()
+})

@@ -1,0 +1,77 @@
+import { type ErrorCode, errorDefinitions } from '@anteroom/contract'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type ControllerProcess, startControllerProcess } from '../harness/controller-process.ts'
+import { launchBrowser } from './harness/browser.ts'
+import { Screen } from './harness/screen.ts'
+
+let browser: Browser
+beforeAll(async () => {
+  browser = await launchBrowser()
+})
+afterAll(() => browser?.close())
+
+const long = { timeout: 240_000 }
+
+/** The page says it in words, and the API by a code; nothing is left. */
+async function expectEnd({ api }: ControllerProcess, page: Page, id: string, code: ErrorCode): Promise<void> {
+  await page.getByText(errorDefinitions[code].person).waitFor(long)
+  expect(await api.ended(id)).toMatchObject({ outcome: 'expired', failure: { code } })
+  expect(await api.machines()).toEqual([])
+}
+
+describe('a person who does nothing', () => {
+  let controller: ControllerProcess
+  beforeAll(async () => {
+    const timeouts = { idle_seconds: 16, first_connect_seconds: 12 }
+    controller = await startControllerProcess('timeouts-idle', { timeouts })
+  })
+  afterAll(() => controller?.remove())
+
+  test('is asked, stays by one click, and is told at the end that they were away', async () => {
+    const { id, hosted_url } = await controller.api.createSession('demo-site', 'ada')
+    const page = await browser.newPage()
+    await page.goto(hosted_url)
+    await new Screen(page).connected()
+    const here = page.getByRole('button', { name: 'I am still here' })
+    await here.waitFor(long)
+    const before = Date.parse((await controller.api.session(id)).idle_expires_at ?? '')
+    await here.click()
+    await here.waitFor({ ...long, state: 'detached' })
+    const { idle_expires_at } = await controller.api.session(id)
+    expect(Date.parse(idle_expires_at ?? '')).toBeGreaterThan(before)
+    await here.waitFor(long)
+    await expectEnd(controller, page, id, 'session_idle')
+    await page.close()
+  })
+
+  test('and never comes has a session that says so; who opens the link then reads it', async () => {
+    const { id, hosted_url } = await controller.api.createSession('demo-site', 'ada')
+    await controller.api.ended(id)
+    const page = await browser.newPage()
+    await page.goto(hosted_url)
+    await expectEnd(controller, page, id, 'session_never_opened')
+    await page.close()
+  })
+})
+
+describe('a person who needs long', () => {
+  let controller: ControllerProcess
+  beforeAll(async () => {
+    const timeouts = { session_seconds: 30, max_session_seconds: 38 }
+    controller = await startControllerProcess('timeouts-hard', { timeouts })
+  })
+  afterAll(() => controller?.remove())
+
+  test('is warned, gets more time by one click, and is told when there is no more to be had', async () => {
+    const { id, hosted_url, expires_at, may_extend_until } = await controller.api.createSession('demo-site', 'ada')
+    expect(expires_at).not.toBe(may_extend_until)
+    const page = await browser.newPage()
+    await page.goto(hosted_url)
+    await page.getByRole('button', { name: 'I need more time' }).click(long)
+    await page.getByTestId('limit').getByText('cannot be extended any more').waitFor(long)
+    expect((await controller.api.session(id)).expires_at).toBe(may_extend_until)
+    await expectEnd(controller, page, id, 'session_expired')
+    await page.close()
+  })
+})
