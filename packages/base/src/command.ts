@@ -10,7 +10,8 @@ export interface CommandResult {
 export interface CommandFailure {
   /** null when the program could not be started or was ended by a signal. */
   readonly exitCode: number | null
-  readonly missing: boolean
+  /** Why it could not be started; null when it was. */
+  readonly notStarted: 'ENOENT' | 'EACCES' | null
   readonly stderr: string
 }
 
@@ -19,11 +20,21 @@ export class CommandError extends Error {
   override readonly name = 'CommandError'
   readonly failure: CommandFailure
   constructor(file: string, args: readonly string[], failure: CommandFailure, cause: unknown) {
-    const why = failure.missing
-      ? 'is not installed'
-      : `ended with ${failure.exitCode ?? 'a signal'}: ${failure.stderr.trim()}`
-    super(`${[file, ...args].join(' ')} ${why}`, { cause })
+    super(`${[file, ...args].join(' ')} ${whyFailed(failure)}`, { cause })
     this.failure = failure
+  }
+}
+
+function whyFailed({ notStarted, exitCode, stderr }: CommandFailure): string {
+  switch (notStarted) {
+    case null:
+      return `ended with ${exitCode ?? 'a signal'}: ${stderr.trim()}`
+    case 'ENOENT':
+      return 'is not installed'
+    case 'EACCES':
+      return 'may not be executed'
+    default:
+      return notStarted satisfies never
   }
 }
 
@@ -55,19 +66,19 @@ export async function runCommand(
         if (!error) return resolve({ stdout, stderr })
         if (scope.signal.aborted || scope.remainingMs === 0)
           return reject(new AppError('deadline_exceeded', { detail: `${scope.name}: ${file}`, cause: error }))
-        const exitCode = typeof error.code === 'number' ? error.code : null
-        reject(
-          new CommandError(
-            file,
-            args,
-            { exitCode, missing: (error as NodeJS.ErrnoException).code === 'ENOENT', stderr },
-            error,
-          ),
-        )
+        reject(new CommandError(file, args, failureOf(error, stderr), error))
       },
     )
     // A program that ends without reading its input closes the pipe; its exit status tells what matters.
     child.stdin?.on('error', () => {})
     child.stdin?.end(options.input ?? '')
   })
+}
+
+function failureOf({ code }: { readonly code?: unknown }, stderr: string): CommandFailure {
+  return {
+    exitCode: typeof code === 'number' ? code : null,
+    notStarted: code === 'ENOENT' || code === 'EACCES' ? code : null,
+    stderr,
+  }
 }

@@ -35,7 +35,7 @@ export const hostErrors = {
     title: 'No address left for a machine',
     retryable: true,
     person: 'All sign-in computers are in use. Please try again shortly.',
-    hint: 'Enlarge network.pool; GET /v1/machines shows who holds the addresses.',
+    hint: 'Enlarge network.pool; `detail` and GET /v1/machines show who holds the addresses.',
   },
   insufficient_memory: {
     status: 503,
@@ -119,7 +119,7 @@ export const hostErrors = {
     title: 'Virtual machine monitor is missing',
     retryable: false,
     person: 'This service is not set up completely yet.',
-    hint: 'Install qemu-system-x86 (Debian, Ubuntu) or set vmm.binary.',
+    hint: 'Install qemu-system-x86 (Debian, Ubuntu), 7.2 or newer, or set vmm.binary.',
   },
   kvm_required: {
     status: 503,

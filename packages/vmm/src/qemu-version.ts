@@ -12,10 +12,13 @@ export interface QemuVersion {
 export const isSince = (version: QemuVersion, major: number, minor: number): boolean =>
   version.major > major || (version.major === major && version.minor >= minor)
 
+/** Debian 12's, the oldest that machines were seen to run with. */
+const oldest = { major: 7, minor: 2 } as const
+
 /** Asking takes a tenth of a second, most of a restore; a binary that stays the same file keeps its answer. */
 const known = new Map<string, { readonly file: string; readonly version: QemuVersion }>()
 
-/** @throws AppError vmm_missing when the binary is absent, not executable or not QEMU */
+/** @throws AppError vmm_missing when the binary is absent, not executable, not QEMU or too old */
 export async function qemuVersion(binary: string, scope: Scope): Promise<QemuVersion> {
   const file = await fileIdentity(binary)
   const earlier = known.get(binary)
@@ -47,5 +50,10 @@ async function ask(binary: string, scope: Scope): Promise<QemuVersion> {
     throw new AppError('vmm_missing', {
       detail: `${binary} --version answered "${text.slice(0, 200)}", not QEMU's version`,
     })
-  return { text, major: Number(major), minor: Number(minor) }
+  const version = { text, major: Number(major), minor: Number(minor) }
+  if (!isSince(version, oldest.major, oldest.minor))
+    throw new AppError('vmm_missing', {
+      detail: `${binary} is "${text}"; machines need QEMU ${oldest.major}.${oldest.minor} or newer`,
+    })
+  return version
 }
