@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { AppError, type Scope } from '@anteroom/base'
+import { AppError, createSerialiser, type Scope } from '@anteroom/base'
 import { measureAccelerator, qemuVersion } from '@anteroom/vmm'
 import type { Config } from '../../config.ts'
 import type { ImageFiles } from '../../images/images.ts'
@@ -23,6 +23,7 @@ export const imageFiles = ({ directory, manifest }: ImageFiles) => ({
 export class QemuAcceleration {
   readonly #deps: AccelerationDeps
   readonly #measured = new Map<string, Capabilities>()
+  readonly #oneAtATime = createSerialiser()
 
   constructor(deps: AccelerationDeps) {
     this.#deps = deps
@@ -42,6 +43,14 @@ export class QemuAcceleration {
 
   /** @throws AppError vmm_missing, kvm_required */
   async of(image: ImageFiles, scope: Scope): Promise<Capabilities> {
+    scope.throwIfOver()
+    return (
+      this.#measured.get(image.id) ?? (await scope.race(this.#oneAtATime('probe', () => this.#measure(image, scope))))
+    )
+  }
+
+  /** Not two at once: the second would take the probe of the first for one that a crash left. */
+  async #measure(image: ImageFiles, scope: Scope): Promise<Capabilities> {
     const known = this.#measured.get(image.id)
     if (known) return known
     const { config, vmmUid } = this.#deps
