@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Clock, type Log, Scope, silentLog, systemClock } from '@anteroom/base'
+import { AppError, type Clock, type Log, Scope, silentLog, systemClock } from '@anteroom/base'
 import type { ImageManifest, ProviderDefinition } from '@anteroom/contract'
 import { type Config, configSchema } from '../src/config.ts'
 import { createConnections } from '../src/connections/connections.ts'
@@ -59,6 +59,8 @@ export class FakeSlots implements Slots {
   readonly made = new Set<number>()
   /** In the order in which they were asked for. */
   readonly prepared: number[] = []
+  /** That cannot be made. */
+  readonly broken = new Set<number>()
 
   constructor(kind: SlotKind = 'user', size = 16) {
     this.kind = kind
@@ -68,6 +70,7 @@ export class FakeSlots implements Slots {
   at = (index: number): Slot => ({ kind: this.kind, index, ip: `127.213.0.${index + 1}`, vmmUid: null })
   async prepare({ index }: Slot): Promise<void> {
     this.prepared.push(index)
+    if (this.broken.has(index)) throw new AppError('network_setup_failed', { detail: `slot ${index} is broken` })
     this.made.add(index)
   }
   isThere = async ({ index }: Slot): Promise<boolean> => this.made.has(index)

@@ -8,6 +8,8 @@ import { indexOfName, tapNames } from './tap-names.ts'
 import { tableName, tapRuleset } from './tap-ruleset.ts'
 
 const addressesOfSlot = 4
+/** Takes a few milliseconds where it can be done at all. */
+const reclaimMs = 5_000
 /** Where `ip netns` keeps its names (ip-netns(8)). */
 const namespaceDirectory = '/var/run/netns'
 
@@ -21,6 +23,8 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
   const hostIpOf = (slot: Slot): string => ipv4Text(networkOf(slot.index) + 1)
   const count = Math.floor((range.last - range.first + 1) / addressesOfSlot)
   const { size, at } = slotTable('tap', pool, count, (index) => ipv4Text(networkOf(index) + 2))
+  /** Left of a larger pool that was configured before: to be removed only, which takes its names alone. */
+  const beyond = (index: number): Slot => ({ ...at(0), index })
 
   async function make(slot: Slot, scope: Scope): Promise<void> {
     const { namespace, hostLink, uplink, tap } = tapNames(tag, slot.index)
@@ -91,9 +95,26 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
     }, 2)
   }
 
+  /** What is there under the slot's names already: ours, and in nobody's use. */
+  async function reclaim(slot: Slot, scope: Scope): Promise<void> {
+    const { namespace } = tapNames(tag, slot.index)
+    try {
+      await scope.run({ name: `reclaiming network slot ${slot.index}`, deadlineMs: reclaimMs }, (inner) =>
+        remove(slot, inner),
+      )
+    } catch (error) {
+      scope.throwIfOver()
+      if (!(error instanceof AppError) || error.code !== 'deadline_exceeded') throw error
+      throw new AppError('network_setup_failed', {
+        detail: `${namespace} is there already and cannot be removed`,
+        cause: error,
+      })
+    }
+  }
+
   async function prepare(slot: Slot, scope: Scope): Promise<void> {
     if (await isComplete(slot, scope)) return
-    await remove(slot, scope)
+    await reclaim(slot, scope)
     try {
       await scope.run({ name: `network slot ${slot.index}`, deadlineMs: 20_000 }, async (inner) => {
         inner.undo(() => remove(slot, Scope.root(`removal of network slot ${slot.index}`, scope.log, scope.clock)))
@@ -111,7 +132,7 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
   return {
     kind: 'tap',
     size,
-    at,
+    at: (index) => (index < size ? at(index) : beyond(index)),
     prepare: (slot, scope) => oneAtATime(`${slot.index}`, () => prepare(slot, scope)),
     async isThere(slot) {
       const { namespace, hostLink } = tapNames(tag, slot.index)
@@ -127,7 +148,7 @@ export function openTapSlots({ tag, pool }: { readonly tag: string; readonly poo
       const indices = [...(await namespaceNames()), ...(await linkNames())]
         .map((name) => indexOfName(tag, name))
         .filter((i) => i !== undefined)
-      return [...new Set(indices)].filter((index) => index < size).sort((a, b) => a - b)
+      return [...new Set(indices)].sort((a, b) => a - b)
     },
   }
 }

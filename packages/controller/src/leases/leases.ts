@@ -22,6 +22,14 @@ export interface LeaseRequest {
 export interface Leases {
   /** The lowest free slot, of the preferred ones if one is free. @throws AppError ip_pool_exhausted */
   take(tx: Tx, request: LeaseRequest): Promise<Lease>
+  /**
+   * Another free slot for a machine that is not made yet; undefined where there is none. The one that it had could not be made: it is
+   * avoided from now on.
+   */
+  moveOn(lease: Lease): Promise<Lease | undefined>
+  /** This slot could not be made: it is given again only when no other is free, which is a new chance. */
+  avoid(index: number): void
+  isAvoided(index: number): boolean
   ofSession(db: Db, sessionId: string): Promise<Lease | undefined>
   all(db: Db): Promise<Lease[]>
   release(tx: Tx, machineId: string): Promise<void>
@@ -40,23 +48,39 @@ export interface LeasesDeps {
 export function createLeases({ store, slots }: LeasesDeps): Leases {
   /** Slots that `whileFree` works on. One process has the state directory: memory is enough. */
   const withheld = new Set<number>()
+  /** Slots that could not be made, the one that was tried last at the end. */
+  const avoided = new Set<number>()
 
   async function heldIn(tx: Tx): Promise<Set<number>> {
     return new Set((await tx.selectFrom('machines').select('slot_index').execute()).map((row) => row.slot_index))
   }
 
+  async function freeIn(tx: Tx): Promise<number[]> {
+    const held = await heldIn(tx)
+    return Array.from({ length: slots.size }, (_, index) => index).filter(
+      (index) => !held.has(index) && !withheld.has(index),
+    )
+  }
+
+  const all = (db: Db): Promise<Lease[]> => db.selectFrom('machines').selectAll().orderBy('created_at').execute()
+
+  function avoid(index: number): void {
+    avoided.delete(index)
+    avoided.add(index)
+  }
+
   return {
     async take(tx, { sessionId, imageId, snapshotId, accelerator, now, preferred }) {
-      const held = await heldIn(tx)
-      const free = Array.from({ length: slots.size }, (_, index) => index).filter(
-        (index) => !held.has(index) && !withheld.has(index),
-      )
-      const chosen = free.find((index) => preferred.has(index)) ?? free[0]
+      const free = await freeIn(tx)
+      const good = free.filter((index) => !avoided.has(index))
+      const chosen =
+        good.find((index) => preferred.has(index)) ?? good[0] ?? [...avoided].find((index) => free.includes(index))
       if (chosen === undefined)
         throw new AppError('ip_pool_exhausted', {
-          detail: `all ${slots.size} addresses are held`,
+          detail: `all ${slots.size} addresses are held, ${holdersText(await all(tx))}`,
           retryAfterSeconds: 30,
         })
+      avoided.delete(chosen)
       const slot = slots.at(chosen)
       return await tx
         .insertInto('machines')
@@ -74,9 +98,24 @@ export function createLeases({ store, slots }: LeasesDeps): Leases {
         .returningAll()
         .executeTakeFirstOrThrow()
     },
+    avoid,
+    isAvoided: (index) => avoided.has(index),
+    async moveOn(lease) {
+      avoid(lease.slot_index)
+      return await store.transaction(async (tx) => {
+        const next = (await freeIn(tx)).find((index) => !avoided.has(index))
+        if (next === undefined) return undefined
+        return await tx
+          .updateTable('machines')
+          .set({ slot_index: next, vm_ip: slots.at(next).ip })
+          .where('id', '=', lease.id)
+          .returningAll()
+          .executeTakeFirst()
+      })
+    },
     ofSession: (db, sessionId) =>
       db.selectFrom('machines').selectAll().where('session_id', '=', sessionId).executeTakeFirst(),
-    all: (db) => db.selectFrom('machines').selectAll().orderBy('created_at').execute(),
+    all,
     async release(tx, machineId) {
       await tx.deleteFrom('machines').where('id', '=', machineId).execute()
     },
@@ -98,4 +137,14 @@ export function createLeases({ store, slots }: LeasesDeps): Leases {
       }
     },
   }
+}
+
+/** More are not read by anybody; `GET /v1/machines` has them all. */
+const mostNamed = 8
+
+/** Who holds the addresses, the oldest first. */
+function holdersText(leases: readonly Lease[]): string {
+  const named = leases.slice(0, mostNamed).map((lease) => `${lease.vm_ip} by ${lease.session_id ?? 'the warm pool'}`)
+  const more = leases.length - named.length
+  return named.join(', ') + (more > 0 ? ` and ${more} more` : '')
 }

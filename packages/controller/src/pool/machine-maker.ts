@@ -11,11 +11,17 @@ import type { SlotsAhead } from './slots-ahead.ts'
 
 /** A restore takes a fraction of a second; one that takes longer hangs, and booting is sooner. */
 const restoreMs = 15_000
+/** Where so many slots cannot be made, it is not the slot. */
+const mostSlotsTried = 3
 
 /** Makes leased machines, and takes them away. Each verb may be repeated after a crash at any line. */
 export interface MachineMaker {
-  /** Makes its network slot; a warm machine has had its own since it was made. */
-  connect(lease: Lease, scope: Scope): Promise<void>
+  /**
+   * Makes its network slot, or another one where that cannot be made; gives the lease as it is then. A warm machine has had its own
+   * since it was made.
+   * @throws AppError network_setup_failed
+   */
+  connect(lease: Lease, scope: Scope): Promise<Lease>
   /** Makes a session's machine run, as quickly as it can be had: woken, restored or booted. */
   provide(lease: Lease, scope: Scope): Promise<MachineOrigin>
   /** Makes a machine that waits, paused. @throws AppError snapshot_corrupt, vmm_exited, network_setup_failed */
@@ -84,10 +90,26 @@ export function createMachineMaker(deps: PoolDeps, ahead: SlotsAhead): MachineMa
     return machine.origin
   }
 
+  async function connect(lease: Lease, scope: Scope): Promise<Lease> {
+    if (lease.ready_at !== null) return lease
+    for (let placed = lease, tried = 1; ; tried++) {
+      try {
+        await ahead.prepare(leases.slotOf(placed), scope)
+        return placed
+      } catch (error) {
+        scope.throwIfOver()
+        if (AppError.from(error).code !== 'network_setup_failed' || tried === mostSlotsTried) throw error
+        // One that runs was made on this slot before a crash, and cannot move.
+        const next = (await driver.inspect(lease.id, scope)) === 'absent' ? await leases.moveOn(placed) : undefined
+        if (!next) throw error
+        log.warn({ machine: lease.id, slot: placed.slot_index, next: next.slot_index, error }, 'taking the next slot')
+        placed = next
+      }
+    }
+  }
+
   return {
-    async connect(lease, scope) {
-      if (lease.ready_at === null) await ahead.prepare(leases.slotOf(lease), scope)
-    },
+    connect,
     async provide(lease, scope) {
       const origin = (await wake(lease, scope)) ? 'warm' : await make(lease, scope)
       await note(store.db, lease.id, { origin })
@@ -96,8 +118,8 @@ export function createMachineMaker(deps: PoolDeps, ahead: SlotsAhead): MachineMa
       return origin
     },
     async restorePaused(lease, { image, snapshot }, scope) {
-      await ahead.prepare(leases.slotOf(lease), scope)
-      await driver.create({ ...specOf(lease, image), snapshot, wanted: 'paused' }, scope)
+      const placed = await connect(lease, scope)
+      await driver.create({ ...specOf(placed, image), snapshot, wanted: 'paused' }, scope)
       const state = await driver.inspect(lease.id, scope)
       if (state !== 'paused') throw new AppError('vmm_exited', { detail: `restored, it is ${state}` })
     },

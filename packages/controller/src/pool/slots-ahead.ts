@@ -45,10 +45,16 @@ export function createSlotsAhead({ store, slots, leases, wanted }: SlotsAheadDep
       const held = new Set((await leases.all(store.db)).map((lease) => lease.slot_index))
       if ([...made].filter((index) => !held.has(index)).length >= enough) return false
       for (let index = 0; index < slots.size; index++) {
-        if (held.has(index) || made.has(index)) continue
+        if (held.has(index) || made.has(index) || leases.isAvoided(index)) continue
         const isMade = await leases.whileFree(index, async () => {
-          await slots.prepare(slots.at(index), scope)
-          made.add(index)
+          try {
+            await slots.prepare(slots.at(index), scope)
+            made.add(index)
+          } catch (error) {
+            // The next look goes on with the next one.
+            leases.avoid(index)
+            throw error
+          }
         })
         // Else it was just taken, or is being swept.
         if (isMade) return true

@@ -67,8 +67,7 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
     },
 
     async start(row, scope) {
-      const lease = await leaseOf(row)
-      await pool.connect(lease, scope)
+      const lease = await pool.connect(await leaseOf(row), scope)
       await rows.enterStage(row.id, 'machine')
       const machine_origin = await pool.provide(lease, scope)
       return await rows.move(row, 'vm_created', 'boot', {
