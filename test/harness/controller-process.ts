@@ -3,6 +3,7 @@ import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { runCommand, Scope, systemErrorCode } from '@anteroom/base'
+import { type ErrorCode, isErrorCode } from '@anteroom/contract'
 import type { z } from 'zod'
 import type { configSchema } from '../../packages/controller/src/config.ts'
 import { Api } from './api.ts'
@@ -36,6 +37,10 @@ export interface Setting {
   readonly logs?: string
   /** Arguments for Node itself, before the program. */
   readonly node?: readonly string[]
+  /** Program and arguments that replace themselves by the controller: what changes the world that it sees. */
+  readonly through?: readonly string[]
+  /** Instead of those of this process. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export interface ControllerProcess {
@@ -61,6 +66,40 @@ export async function startControllerProcess(
   config: ControllerConfig = {},
   setting: Setting = {},
 ): Promise<ControllerProcess> {
+  return await launch(await prepareLaunch(name, config, setting))
+}
+
+/** What a controller says that does not start: its code, and the text before it. Nothing of it stays. */
+export async function startRefusal(
+  name: string,
+  config: ControllerConfig,
+  setting: Setting = {},
+): Promise<{ readonly code: ErrorCode; readonly said: string }> {
+  const to = await prepareLaunch(name, config, setting)
+  try {
+    const before = (await readFile(to.logFile, 'utf8').catch(() => '')).length
+    await exitOf(await spawnController(to))
+    const log = (await readFile(to.logFile, 'utf8')).slice(before)
+    // How a program ends that cannot go on: run-program.ts.
+    const [, said = '', code = ''] = /^anteroom: (.*?) \((\w+)\)$/ms.exec(log) ?? []
+    if (!isErrorCode(code)) throw new Error(`the controller ended without saying why: ${log}`)
+    return { code, said }
+  } finally {
+    await cleanHome(to.home)
+    await rm(to.home, { recursive: true })
+  }
+}
+
+/** How a controller is started, and started again. */
+interface Launch {
+  readonly setting: Setting
+  readonly home: string
+  readonly logFile: string
+  /** 0: any free one. */
+  readonly port: string
+}
+
+async function prepareLaunch(name: string, config: ControllerConfig, setting: Setting): Promise<Launch> {
   const { images = builtImages, parent = tmpdir(), logs = resultsDirectory } = setting
   if (!(await stat(images).catch(() => undefined)))
     throw new Error(`there are no golden images in ${images}; npm test builds them`)
@@ -78,14 +117,12 @@ export async function startControllerProcess(
   // JSON is YAML as well.
   await writeFile(join(home, 'config.yaml'), JSON.stringify(settings))
   await mkdir(logs, { recursive: true })
-  return await launch(setting, home, join(logs, `controller-${name}.log`))
+  return { setting, home, logFile: join(logs, `controller-${name}.log`), port: '0' }
 }
 
-type Program = Pick<Setting, 'entry' | 'node'>
-
-/** `port` 0: any free one. */
-async function launch(program: Program, home: string, logFile: string, port = '0'): Promise<ControllerProcess> {
-  const child = await spawnController(program, home, logFile, port)
+async function launch(to: Launch): Promise<ControllerProcess> {
+  const { home } = to
+  const child = await spawnController(to)
   try {
     const { url, pid } = await whenReady(home, child)
     const key = (await readFile(join(home, 'operator.key'), 'utf8')).trim()
@@ -99,7 +136,7 @@ async function launch(program: Program, home: string, logFile: string, port = '0
       await cleanHome(home)
       await rm(home, { recursive: true })
     }
-    const again = (): Promise<ControllerProcess> => launch(program, home, logFile, new URL(url).port)
+    const again = (): Promise<ControllerProcess> => launch({ ...to, port: new URL(url).port })
     const crash = async (meanwhile?: () => Promise<void>): Promise<ControllerProcess> => {
       if (!hasEnded(child)) process.kill(pid, 'SIGKILL')
       await exitOf(child)
@@ -134,18 +171,15 @@ async function rememberMeasurements(images: string, home: string): Promise<void>
     })
 }
 
-async function spawnController(
-  { entry = 'packages/controller/src/main.ts', node = [] }: Program,
-  home: string,
-  logFile: string,
-  port: string,
-): Promise<ChildProcess> {
+async function spawnController({ setting, home, logFile, port }: Launch): Promise<ChildProcess> {
+  const { entry = 'packages/controller/src/main.ts', node = [], through = [], env } = setting
   await using log = await open(logFile, 'a')
-  const settings = Object.entries(process.env).filter(([variable]) => !variable.startsWith('ANTEROOM_'))
-  return spawn(process.execPath, [...node, entry, '--port', port, '--home', home], {
+  const inherited = Object.entries(process.env).filter(([variable]) => !variable.startsWith('ANTEROOM_'))
+  const [program = '', ...words] = [...through, process.execPath, ...node, entry, '--port', port, '--home', home]
+  return spawn(program, words, {
     cwd: root,
     stdio: ['ignore', log.fd, log.fd],
-    env: Object.fromEntries(settings),
+    env: { ...Object.fromEntries(inherited), ...env },
   })
 }
 
@@ -154,7 +188,7 @@ const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !
 /** Ends it the hard way when it does not end by itself: a test that hangs says nothing. */
 async function exitOf(child: ChildProcess): Promise<number | null> {
   try {
-    await Scope.root('e2e').run({ name: 'the controller ends', deadlineMs: 30_000 }, (scope) =>
+    await Scope.root('e2e').run({ name: 'the controller ends', deadlineMs: 60_000 }, (scope) =>
       scope.until(() => hasEnded(child) || undefined, 20),
     )
   } catch (error) {

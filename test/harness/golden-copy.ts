@@ -15,8 +15,10 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { acquireLock, runCommand, type Scope } from '@anteroom/base'
-import { type ImageManifest, imageContentText, imageManifest, snapshotId, snapshotManifest } from '@anteroom/contract'
+import { type ImageManifest, imageManifest, snapshotId, snapshotManifest } from '@anteroom/contract'
 import { snapshotIdOf } from '@anteroom/snapshot'
+import { cpioArchive } from '../../packages/image/src/cpio-archive.ts'
+import { imageIdOf } from '../../packages/image/src/publish.ts'
 import { builtImages } from './controller-process.ts'
 
 const imageFiles = ['kernel', 'initrd', 'rootfs'] as const
@@ -145,9 +147,28 @@ export class GoldenCopy {
     const like = await readlink(join(this.images, 'current'))
     const manifest = imageManifest.parse(await this.#json('images', like))
     const content = { ...manifest, command_line: `${manifest.command_line} ${words}`, ...change }
-    const id = `img_${createHash('sha256').update(imageContentText(content)).digest('hex').slice(0, 24)}`
+    const id = imageIdOf(content)
     await this.#add('images', id, imageFiles, like, { ...content, id })
     return id
+  }
+
+  /**
+   * Publishes an image that begins with another /init, makes it current, and gives what undoes it. There is no snapshot of it: its
+   * machines boot.
+   */
+  async publishWithInit(init: string): Promise<() => Promise<void>> {
+    const before = await readlink(join(this.images, 'current'))
+    const manifest = imageManifest.parse(await this.#json('images', before))
+    // The kernel unpacks one archive after the other, and what comes later replaces what was there.
+    const archive = cpioArchive([{ path: 'init', mode: 0o100755, content: Buffer.from(init) }])
+    const initrd = Buffer.concat([await readFile(join(this.images, before, 'initrd')), archive])
+    const sha256 = createHash('sha256').update(initrd).digest('hex')
+    const content = { ...manifest, initrd: { name: 'initrd', bytes: initrd.length, sha256 } }
+    const id = imageIdOf(content)
+    await this.#add('images', id, ['kernel', 'rootfs'], before, { ...content, id })
+    await writeFile(join(this.images, id, 'initrd'), initrd)
+    await this.makeCurrent(id)
+    return () => this.makeCurrent(before)
   }
 
   async makeCurrent(id: string): Promise<void> {
