@@ -38,6 +38,7 @@ export default defineConfig({
           name: 'e2e',
           retry,
           include: ['test/e2e/*.test.ts', 'test/faults/*.test.ts'],
+          globalSetup: ['test/faults/harness/write-reference.ts'],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { newToken } from '@anteroom/base'
@@ -8,22 +8,12 @@ import type { Answer, Api } from '../../harness/api.ts'
 import {
   type ControllerConfig,
   type ControllerProcess,
-  resultsDirectory,
   type Setting,
   startControllerProcess,
 } from '../../harness/controller-process.ts'
-import { instanceOf, type MachinePlace, tracesOf } from '../../harness/traces.ts'
+import { instanceOf, type MachinePlace, type Traces, tracesOf } from '../../harness/traces.ts'
+import { type FaultRow, keepRows } from './reference.ts'
 import { untilAtLogin } from './somebody.ts'
-
-/** A line of docs/reference/faults.md. */
-export interface FaultRow {
-  readonly id: string
-  readonly fault: string
-  readonly given: string
-  readonly milliseconds: number
-  readonly leftovers: number
-  readonly affected: number
-}
 
 /** A controller, and somebody in the middle of a sign-in who must not notice anything. */
 export interface Stage {
@@ -40,19 +30,36 @@ export interface FaultTest {
   readonly fault: string
   /** What must be given; `null`: nothing goes wrong, by another way. */
   readonly code: ErrorCode | null
+  /** Why it is not made for real, and what stands in for it. */
+  readonly standIn?: string
   /** Makes the fault, calls `made` at that moment, and gives what is given for it. Undoes what it did to the host. */
   inject(stage: Stage, made: () => void): Promise<ErrorCode | null>
 }
 
-/** All faults of one table of the plan: one controller, one bystander, one fault after the other. */
+/** A line of the plan that this table does not inject: why, and what shows it instead. */
+export interface ShownElsewhere {
+  readonly id: string
+  readonly fault: string
+  readonly code: ErrorCode | null
+  readonly note: string
+}
+
+export interface TableSetting {
+  readonly config?: ControllerConfig
+  readonly prepare?: () => Promise<Setting>
+  readonly elsewhere?: readonly ShownElsewhere[]
+}
+
+/** All faults of one table: one controller, one bystander, one fault after the other. `table` is the name of the test file. */
 export function faultTable(
   table: string,
-  { config, prepare }: { config?: ControllerConfig; prepare?: () => Promise<Setting> },
+  { config, prepare, elsewhere = [] }: TableSetting,
   faults: readonly FaultTest[],
 ): void {
   let controller: ControllerProcess
   let bystander: Session
-  let running: { readonly place: MachinePlace; readonly pids: readonly number[] }
+  let place: MachinePlace
+  let atFirst: Traces
   const rows: FaultRow[] = []
   beforeAll(async () => {
     controller = await startControllerProcess(`faults-${table}`, config, await prepare?.())
@@ -60,16 +67,17 @@ export function faultTable(
     bystander = await controller.api.until(id, 'live', ({ status }) => status === 'ready')
     await untilAtLogin(controller.api, id)
     const machine = { id: bystander.browser_vm_id ?? '', ip: bystander.vm_ip ?? '', home: controller.home }
-    const place = { ...machine, instance: await instanceOf(machine.id) }
-    running = { place, pids: (await tracesOf(place)).processes }
+    place = { ...machine, instance: await instanceOf(machine.id) }
+    atFirst = await tracesOf(place)
   })
   afterAll(async () => {
     await controller?.remove()
-    await mkdir(join(resultsDirectory, 'faults'), { recursive: true })
-    await writeFile(join(resultsDirectory, 'faults', `${table}.json`), JSON.stringify(rows, null, 2))
+    if (rows.length < faults.length) return
+    const shown = elsewhere.map((line) => ({ ...line, milliseconds: null, leftovers: 0, affected: 0 }))
+    await keepRows(table, [...rows, ...shown])
   })
 
-  test.each(faults)('$id $fault: $code', async ({ id, fault, code, inject }) => {
+  test.each(faults)('$id $fault: $code', async ({ id, fault, code, standIn = null, inject }) => {
     let madeAt = performance.now()
     const replace = (next: ControllerProcess): void => {
       controller = next
@@ -83,16 +91,32 @@ export function faultTable(
     expect(given).toBe(code)
 
     // Nothing is left of whoever met the fault, and nobody else has noticed.
-    const leftovers = (await controller.api.machines()).filter(({ session_id }) => session_id !== bystander.id).length
+    const now = await tracesOf(place)
+    const leftovers = await leftBy(controller, bystander, atFirst, now)
     const { status, browser_vm_id } = await controller.api.session(bystander.id)
     const isAsBefore =
       status === 'ready' &&
       browser_vm_id === bystander.browser_vm_id &&
-      (await tracesOf(running.place)).processes.join() === running.pids.join()
-    const row = { id, fault, given: given ?? '', milliseconds, leftovers, affected: isAsBefore ? 0 : 1 }
+      now.processes.join() === atFirst.processes.join()
+    const row = { id, fault, code, milliseconds, leftovers, affected: isAsBefore ? 0 : 1, note: standIn }
     rows.push(row)
     expect(row).toMatchObject({ leftovers: 0, affected: 0 })
   })
+}
+
+/** Of anybody but the bystander: rows, directories, and what the host has of this controller's. */
+async function leftBy(
+  { api, home }: ControllerProcess,
+  bystander: Session,
+  before: Traces,
+  now: Traces,
+): Promise<number> {
+  const rows = (await api.machines()).filter(({ session_id }) => session_id !== bystander.id)
+  const directories = (await readdir(join(home, 'machines'))).filter((id) => id !== bystander.browser_vm_id)
+  const more = [...now.namespaces, ...now.links].filter(
+    (name) => !before.namespaces.includes(name) && !before.links.includes(name),
+  )
+  return rows.length + directories.length + more.length
 }
 
 /** What a request was refused with. */

@@ -1,0 +1,133 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { ErrorCode } from '@anteroom/contract'
+
+const root = resolve(import.meta.dirname, '../../..')
+const resultsOf = (table: string): string => join(root, 'test-results/faults', `${table}.json`)
+const page = join(root, 'docs/reference/faults.md')
+
+/** What a table has found. */
+export interface FaultRow {
+  readonly id: string
+  readonly fault: string
+  /** null: nothing goes wrong, by another way. */
+  readonly code: ErrorCode | null
+  /** From the fault to the code; null: another test shows it. */
+  readonly milliseconds: number | null
+  readonly leftovers: number
+  readonly affected: number
+  /** How it is shown, where it is not made for real beside somebody who signs in. */
+  readonly note: string | null
+}
+
+/** Which command runs the tables of which directory. */
+export const suites = { 'npm test': 'test/faults', 'npm run test:long': 'test/long' } as const
+export type Suite = keyof typeof suites
+
+/** Of a table that was run whole. */
+export async function keepRows(table: string, rows: readonly FaultRow[]): Promise<void> {
+  await mkdir(join(root, 'test-results/faults'), { recursive: true })
+  await writeFile(resultsOf(table), JSON.stringify(rows, null, 2))
+}
+
+/**
+ * Writes docs/reference/faults.md anew from what the tables of a suite have found; the lines of the other suite stay. Where a table
+ * was not run yet nothing is written; gives those.
+ */
+export async function writeReference(suite: Suite): Promise<string[]> {
+  const tables = await tablesIn(suites[suite])
+  const found = await Promise.all(tables.map(async (table) => ({ table, rows: await rowsOf(table) })))
+  const missing = found.filter(({ rows }) => rows === undefined).map(({ table }) => table)
+  if (tables.length === 0 || missing.length > 0) return missing
+  const others = readLines(await readFile(page, 'utf8').catch(() => '')).filter((line) => line.suite !== suite)
+  const lines = found.flatMap(({ rows = [] }) => rows.map((row) => lineOf(row, suite)))
+  await writeFile(page, pageOf([...lines, ...others]))
+  return []
+}
+
+/** A table is a test file that fills one. */
+async function tablesIn(directory: string): Promise<string[]> {
+  const names = await readdir(join(root, directory)).catch(() => [])
+  const files = names.filter((name) => name.endsWith('.test.ts')).toSorted()
+  const texts = await Promise.all(files.map((name) => readFile(join(root, directory, name), 'utf8')))
+  return files.filter((_, n) => texts[n]?.includes('faultTable(')).map((name) => name.replace('.test.ts', ''))
+}
+
+const rowsOf = (table: string): Promise<FaultRow[] | undefined> =>
+  readFile(resultsOf(table), 'utf8').then(
+    (text) => JSON.parse(text),
+    () => undefined,
+  )
+
+/** A line of the page, as words. */
+export interface Line {
+  readonly id: string
+  readonly fault: string
+  readonly given: string
+  readonly after: string
+  readonly left: string
+  readonly affected: string
+  readonly how: string
+  readonly suite: string
+}
+
+const lineOf = (row: FaultRow, suite: Suite): Line => ({
+  ...{ id: row.id, fault: row.fault, suite },
+  given: row.code === null ? 'nothing goes wrong' : `[\`${row.code}\`](errors.md#${row.code})`,
+  after: afterText(row.milliseconds),
+  ...{ left: String(row.leftovers), affected: String(row.affected), how: row.note ?? 'for real' },
+})
+
+/** Coarse, so that the page changes only when something did. */
+const seconds = [1, 2, 5, 10, 30, 60, 120, 300]
+
+function afterText(milliseconds: number | null): string {
+  if (milliseconds === null) return '–'
+  const most = seconds.find((limit) => milliseconds < limit * 1000)
+  return most === undefined ? `> ${seconds.at(-1)} s` : `< ${most} s`
+}
+
+const titles: Readonly<Record<string, string>> = {
+  G: 'Golden image',
+  H: 'Host, VMM, network',
+  S: 'Session, store, controller',
+  V: 'Screen',
+  C: 'Sign-in and capture',
+}
+
+const columns = ['line', 'fault', 'code', 'after', 'left over', 'others affected', 'how', 'run by'] as const
+
+const intro = `# Faults
+
+What the tests break on purpose beside somebody in the middle of a sign-in, who must not notice: the code that is given, how long after
+the fault, what is left on the host of whoever met it, and how many others noticed. The tables in \`test/faults\` and \`test/long\` write
+this page when they have all been run.
+`
+
+const numberOf = ({ id }: Line): number => Number(id.slice(1))
+
+function pageOf(lines: readonly Line[]): string {
+  const parts = Object.entries(titles).flatMap(([letter, title]) => {
+    // What several tables show of one line stands together, in an order that no run changes.
+    const own = lines.filter(({ id }) => id.startsWith(letter))
+    const inOrder = own.toSorted((a, b) => numberOf(a) - numberOf(b) || a.suite.localeCompare(b.suite))
+    return own.length === 0 ? [] : [`\n## ${title}\n\n${tableOf(inOrder)}\n`]
+  })
+  return intro + parts.join('')
+}
+
+const tableOf = (lines: readonly Line[]): string =>
+  [columns, columns.map(() => '---'), ...lines.map(cellsOf)].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+
+const cellsOf = ({ id, fault, given, after, left, affected, how, suite }: Line): string[] =>
+  [id, fault, given, after, left, affected, how, suite].map((text) => text.replaceAll('|', '/'))
+
+/** The lines of a page that was written before. */
+export function readLines(text: string): Line[] {
+  return text.split('\n').flatMap((row) => {
+    const [id = '', fault = '', given = '', after = '', left = '', affected = '', how = '', suite = ''] = row
+      .slice(2, -2)
+      .split(' | ')
+    return /^[A-Z]\d+$/.test(id) ? [{ id, fault, given, after, left, affected, how, suite }] : []
+  })
+}
