@@ -5,8 +5,11 @@ import { lastWords } from '../machines/machines.ts'
 /** Why a machine that ran is not there any more. A kernel panic ends the monitor too (`panic=-1`, `-no-reboot`). */
 export async function deathOf(driver: MachineDriver, id: string): Promise<AppError> {
   const evidence = await driver.evidence(id)
-  const panicked = evidence.console.includes('Kernel panic')
-  return new AppError(panicked ? 'boot_failed' : 'vmm_exited', { detail: lastWords(evidence) })
+  // What follows it, registers and a call trace, is longer than what is shown of the end.
+  const panic = /Kernel panic.*/.exec(evidence.console)?.[0]
+  const said = lastWords(evidence)
+  if (panic === undefined) return new AppError('vmm_exited', { detail: said })
+  return new AppError('boot_failed', { detail: `${panic.trimEnd()}\n${said}` })
 }
 
 export const isDeadline = (error: unknown): boolean => error instanceof AppError && error.code === 'deadline_exceeded'

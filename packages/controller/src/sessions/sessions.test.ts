@@ -85,9 +85,13 @@ describe('a session that cannot go on', () => {
     const id = await world.create()
     await world.reaches(id, 'ready')
     const { browser_vm_id } = await world.sessions.get(id)
-    world.host.kill(browser_vm_id ?? '', { console: 'Kernel panic - not syncing: Attempted to kill init!' })
+    const panic = 'Kernel panic - not syncing: Attempted to kill init!'
+    const trace = Array.from({ length: 40 }, (_, line) => `[ 1.${line}] RSP: ${line}`).join('\n')
+    world.host.kill(browser_vm_id ?? '', { console: `[ 1.0] ${panic}\r\n${trace}\n` })
     await world.reaches(id, 'ended')
-    expect((await world.sessions.get(id)).failure).toMatchObject({ code: 'boot_failed' })
+    const { failure } = await world.sessions.get(id)
+    expect(failure?.code).toBe('boot_failed')
+    expect(failure?.detail).toMatch(new RegExp(`^${panic}\nconsole:\n`))
   })
 
   test.each(['consent_denied', 'issuer_unreachable'] as const)(
