@@ -5,11 +5,17 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, expect } from 'vitest'
 import { GoldenCopy } from '../harness/golden-copy.ts'
-import { askForSession, endOf, type FaultTest, faultTable, livesAndIsCancelled, refusal } from './harness/stage.ts'
+import { beside } from './harness/beside.ts'
+import { BreakableHost, scope } from './harness/breakable-host.ts'
+import { askForSession, endAsAsked, type FaultTest, faultTable, livesAndIsCancelled, refusal } from './harness/stage.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 let golden: GoldenCopy
-afterAll(() => golden?.remove())
+const host = new BreakableHost()
+afterAll(async () => {
+  await golden?.remove()
+  await host.remove()
+})
 
 /** The builder as `npm run image` starts it, on the copy; what it says, line by line. */
 function startBuild() {
@@ -57,11 +63,32 @@ const flip = (content: Buffer): Buffer => {
   return content
 }
 
+/** Beside a controller whose machines are made like this no snapshot fits, and it says so. */
+const bootsBeside =
+  (vmmOf: () => Promise<{ binary?: string; memory_mib?: number }>): FaultTest['inject'] =>
+  (_stage, made) =>
+    scope.run({ name: 'no snapshot is built' }, async (inner) => {
+      golden.holdBuilds(inner)
+      const vmm = { ...(await vmmOf()), accelerator: 'tcg' } as const
+      return await beside('snapshot', { vmm }, { images: golden.images }, async ({ api }) => {
+        made()
+        const { id } = await api.createSession('demo-site', 'ada')
+        const { machine_origin } = await api.until(id, 'made', (session) => session.machine_origin !== null)
+        expect(machine_origin).toBe('booted')
+        expect((await api.pool()).snapshot).toMatchObject({
+          status: 'building',
+          why: 'no snapshot was made for this image on this host with this configuration',
+        })
+        return await endAsAsked(api, id)
+      })
+    })
+
 faultTable(
   'golden-image',
   {
     async prepare() {
       golden = await GoldenCopy.make()
+      await host.prepare()
       return { images: golden.images }
     },
   },
@@ -120,11 +147,23 @@ faultTable(
         expect(stage.bystander.image_id).toBe(before)
         // The files of the other stay as long as somebody runs on them.
         expect((await stat(join(golden.images, before, 'rootfs'))).size).toBeGreaterThan(0)
-        await stage.controller.api.call('POST', `/v1/sessions/${id}/cancel`, { body: {} })
-        const code = await endOf(stage, id)
+        const code = await endAsAsked(stage.controller.api, id)
         await golden.makeCurrent(before)
-        return code === 'session_cancelled' ? null : code
+        return code
       },
+    },
+    {
+      ...{ id: 'G6', fault: 'the saved machine is of another QEMU: machines boot', code: null },
+      inject: bootsBeside(async () => {
+        await host.replaceMonitor(
+          'case " $* " in *" --version "*) echo QEMU emulator version 7.2.99 ;; *) exec qemu-system-x86_64 "$@" ;; esac',
+        )
+        return { binary: host.monitor }
+      }),
+    },
+    {
+      ...{ id: 'G6', fault: 'the saved machine has another size of memory: machines boot', code: null },
+      inject: bootsBeside(async () => ({ memory_mib: 1280 })),
     },
     {
       ...{ id: 'G7', fault: 'the agent of the image speaks another protocol', code: 'agent_incompatible' },
