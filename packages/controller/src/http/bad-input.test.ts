@@ -46,6 +46,11 @@ describe('every wrong field is named', () => {
       { provider: 'demo', subject: 'ada', return_url: 'javascript:alert(1)' },
       { '/return_url': expect.any(String) },
     ],
+    [
+      'a prototype',
+      '{"provider":"demo","subject":"ada","__proto__":{"admin":true}}',
+      { '': expect.stringContaining('__proto__') },
+    ],
   ])('%s', async (_what, body, fields) => {
     const answer = await problemOf(await edge.call('POST', '/v1/sessions', body))
     expect(answer).toMatchObject({ status: 400, code: 'invalid_request' })

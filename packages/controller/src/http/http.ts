@@ -111,10 +111,22 @@ function newApp(
     requestTimeout: 30_000,
     // A public address that is not the listening one means a reverse proxy, on this host.
     trustProxy: config.public_url === undefined ? false : 'loopback',
-    frameworkErrors: problem,
+    frameworkErrors(error, request, reply) {
+      // The hook that closes the socket of a refused handshake is not reached, and nothing else would ever close it.
+      if (request.raw.headers.upgrade !== undefined) reply.raw.once('finish', () => request.raw.socket.destroySoon())
+      problem(error, request, reply)
+    },
     clientErrorHandler: (error, socket) => answerClientError(error, socket, log),
-    http: { shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket' },
+    http: {
+      // A handshake is a GET (RFC 6455, section 4.1): the body of another method would be waited for on a socket that gives none.
+      shouldUpgradeCallback: ({ method, headers }) =>
+        method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
+      // Origins asks for it, with a problem; Node's own answer has no body.
+      requireHostHeader: false,
+    },
   }).withTypeProvider<ZodTypeProvider>()
+  // Whatever else than 100-continue is expected is passed over (RFC 9110, section 10.1.1); Node's own answer is no problem.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   acceptJsonOnly(app)

@@ -20,9 +20,11 @@ export class Origins {
     this.#listenHost = host
   }
 
-  /** The origin that the request was sent to. @throws AppError origin_refused */
+  /** The origin that the request was sent to. @throws AppError origin_refused, invalid_request */
   of(request: FastifyRequest): string {
-    const host = request.headers.host ?? ''
+    const { host } = request.headers
+    if (host === undefined)
+      throw new AppError('invalid_request', { fields: [{ pointer: 'host', message: 'is required' }] })
     if (this.#public && host === this.#public.host) return this.#public.origin
     const url = URL.parse(`http://${host}`)
     if (url?.host !== host.toLowerCase().replace(/:80$/, '') || !this.#isOurs(url.hostname))

@@ -1,0 +1,71 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Log, newId, newToken } from '@anteroom/base'
+import { createAccess } from '../../src/access/access.ts'
+import { createConnections } from '../../src/connections/connections.ts'
+import { createHttp } from '../../src/http/http.ts'
+import { createLive } from '../../src/live/live.ts'
+import { SessionWorld } from '../session-world.ts'
+import type { ApiDocument } from './api-operations.ts'
+
+export type FuzzedEdge = Awaited<ReturnType<typeof startFuzzedEdge>>
+
+/** The HTTP edge on a socket, over sessions that go their way on machines in memory; and some that have gone it already. */
+export async function startFuzzedEdge(log: Log) {
+  const world = await SessionWorld.open({ maxMachines: 3 })
+  const { store, events, clock, vault, providers, config } = world.deps
+  const webRoot = join(world.home, 'web')
+  await mkdir(join(webRoot, 'assets'), { recursive: true })
+  await writeFile(join(webRoot, 'index.html'), '<!doctype html><title>a page</title>')
+  await writeFile(join(webRoot, 'assets/app-0a1b.js'), 'export {}')
+  const access = createAccess({ store, clock, events })
+  const keyFile = join(world.home, 'operator.key')
+  await access.ensureOperatorKey(keyFile)
+  let url = ''
+  const http = await createHttp({
+    ...{ access, events, clock, vault, log, webRoot, sessions: world.sessions, pool: world.pool },
+    connections: createConnections({ store }),
+    // A reverse proxy is believed, so that every request comes from an address of its own and none is too many.
+    config: { ...config, public_url: 'https://anteroom.test' },
+    live: createLive({ store, clock, publicUrl: () => url }),
+    providers: { ...providers, list: () => [], problems: () => [] },
+    images: { list: async () => [] },
+    machines: async () => [],
+    examine: async () => ({ at: new Date(clock.now()).toISOString(), verdict: 'ok', checks: [] }),
+    ready: async () => [],
+    metrics: () => world.deps.metrics.render(),
+  })
+  url = await http.listen('127.0.0.1', 0)
+  return {
+    world,
+    port: Number(new URL(url).port),
+    key: (await readFile(keyFile, 'utf8')).trim(),
+    operatorCookie: `anteroom_operator=${await access.signIn(await access.newSignInToken(3600))}`,
+    ids: await inhabit(world),
+    document: http.app.swagger() as unknown as ApiDocument,
+    async stop() {
+      await http.close()
+      await world.close()
+    },
+  }
+}
+
+/** One session of every kind there is, and ids of nothing. */
+async function inhabit(world: SessionWorld) {
+  const completed = await world.create(newToken())
+  await world.reaches(completed, 'ready')
+  await (await world.guestOf(completed)).personSignsIn()
+  await world.reaches(completed, 'ended')
+  const cancelled = await world.create(newToken())
+  await world.sessions.requestEnd(cancelled, 'cancelled')
+  const others = [await world.create('a'), await world.create('b'), await world.create('c'), await world.create('d')]
+  await world.reaches(others[0] ?? '', 'ready')
+  const sessions = [completed, cancelled, ...others]
+  const connections = await Promise.all(
+    sessions.map(async (id) => (await world.sessions.get(id)).connection_id ?? newId('connection')),
+  )
+  return {
+    session: [...sessions, newId('session')],
+    connection: [...connections, newId('connection')],
+  }
+}
