@@ -146,7 +146,7 @@ test('what breaks inside is logged under the id of the request and told to nobod
   expect(body).not.toContain('hunter2')
   expect(lines).toEqual([
     expect.objectContaining({
-      request_id: response.headers.get('x-request-id'),
+      request: response.headers.get('x-request-id'),
       error: expect.objectContaining({ message: secret }),
     }),
   ])
