@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { newId } from '@anteroom/base'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -105,18 +105,21 @@ describe('errors', () => {
   })
 })
 
-test('the example of the README runs as it stands there', async () => {
+test('the example of the README runs as it stands there, with the package that is built', {
+  timeout: 60_000,
+}, async () => {
   const readme = await readFile(join(import.meta.dirname, '../README.md'), 'utf8')
   const [, example = ''] = /```js\n(.*?)```/s.exec(readme) ?? []
   const directory = await mkdtemp(join(tmpdir(), 'anteroom-sdk-'))
+  const modules = join(directory, 'node_modules')
+  const run = promisify(execFile)
   try {
-    const file = join(directory, 'example.mjs')
-    await writeFile(
-      file,
-      example.replace("'@anteroom/sdk'", JSON.stringify(pathToFileURL(join(import.meta.dirname, 'sdk.ts')))),
-    )
+    await run(process.execPath, [join(import.meta.dirname, '../build.mjs'), join(modules, '@anteroom/sdk')])
+    const dependency = dirname(dirname(fileURLToPath(import.meta.resolve('openapi-fetch'))))
+    await symlink(dependency, join(modules, 'openapi-fetch'))
+    await writeFile(join(directory, 'example.mjs'), example)
     const env = { ...process.env, ANTEROOM_URL: edge.url, ANTEROOM_KEY: edge.operatorKey }
-    const ran = promisify(execFile)(process.execPath, [file], { env })
+    const ran = run(process.execPath, [join(directory, 'example.mjs')], { env })
     const session = await newestOf('user-1')
     await edge.fillVault(session, 'handed-over')
     await complete(edge, session.id)
