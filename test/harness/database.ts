@@ -21,7 +21,7 @@ export class SessionTable implements Disposable {
 
   /** Resolves within a millisecond or two, so that a state can be met that lasts for a tenth of a second; or it has passed. */
   async untilStatus(id: string, wanted: SessionStatus): Promise<void> {
-    await Scope.root('e2e').run({ name: `session is ${wanted}`, deadlineMs: 60_000 }, (scope) =>
+    await Scope.root('e2e').run({ name: `session is ${wanted}`, deadlineMs: 240_000 }, (scope) =>
       scope.until(
         () => sessionStatuses.indexOf(this.statusOf(id)) >= sessionStatuses.indexOf(wanted) || undefined,
         0.25,
