@@ -11,7 +11,7 @@ const report: DoctorReport = {
   at: '2026-01-01T00:00:00.000Z',
   verdict: 'failed',
   checks: [
-    { name: 'vmm', verdict: 'ok', found: 'QEMU 7.2', remedy: null, fixed: null, duration_ms: 1 },
+    { name: 'vmm', verdict: 'ok', found: 'QEMU 7.2\nof Debian', remedy: null, fixed: null, duration_ms: 1 },
     {
       name: 'vault_key',
       verdict: 'warning',
@@ -27,6 +27,7 @@ const report: DoctorReport = {
 
 test('a report is one line a check, and what to do below it', () => {
   expect(reportText(report)).toBe(`✓ vmm        QEMU 7.2
+             of Debian
 ! vault key  nobody has copied it
              → Copy it.
 ✓ leftovers  nothing

@@ -41,7 +41,7 @@ const sentences = {
 export function reportText({ checks, verdict }: DoctorReport): string {
   const width = Math.max(...checks.map(({ name }) => name.length))
   const lines = checks.flatMap(({ name, verdict, found, remedy, fixed }) => [
-    `${marks[verdict]} ${name.replaceAll('_', ' ').padEnd(width)}  ${found}`,
+    `${marks[verdict]} ${name.replaceAll('_', ' ').padEnd(width)}  ${found.replaceAll('\n', `\n${' '.repeat(width + 4)}`)}`,
     ...[fixed && `fixed: ${fixed}`, remedy && `→ ${remedy}`].flatMap((line) =>
       line ? [`  ${' '.repeat(width)}  ${line}`] : [],
     ),

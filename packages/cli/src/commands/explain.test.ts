@@ -48,7 +48,9 @@ What to do
 
 Others
   2 of 9 sessions of the last 24 hours ended with vmm_exited:
-    ${id('c')}`)
+    ${id('c')}
+
+All that was written about it: npm run anteroom -- logs ${id('a')}`)
 })
 
 test('of a session that completed: no more than there is to say', () => {

@@ -26,6 +26,7 @@ export function explanation(found: Diagnosis): string {
     section('Evidence', found.evidence.map(evidenceText).join('\n')),
     section('What to do', found.advice.map((line, n) => `  ${n + 1}. ${line}`).join('\n')),
     section('Others', others(found)),
+    code === null ? '' : `All that was written about it: npm run anteroom -- logs ${session_id}`,
   ]
   return sections.filter((text) => text !== '').join('\n\n')
 }

@@ -48,6 +48,7 @@ export function createAdmission(
       scope.throwIfOver()
       const reason = AppError.from(error)
       if (noRoom.has(reason.code)) return reason
+      log.error({ session: id, code: reason.code, status: row.status, error: reason }, reason.message)
       await tell(row, await lifecycle.end(row, reason))
     }
     return undefined
