@@ -37,6 +37,12 @@ export async function watchMachine<T>(
       const state = await driver.inspect(id, inner)
       return state === 'absent' ? await deathOf(driver, id) : undefined
     }, 250)
-    return await Promise.race([work(inner), death.then((error) => Promise.reject(error))])
+    // Whoever was talking to a machine that dies hears of it first, as a connection that broke: its death is the reason.
+    const blamed = work(inner).catch(async (error: unknown) => {
+      inner.throwIfOver()
+      const state = await driver.inspect(id, inner).catch(() => 'unknown' as const)
+      throw state === 'absent' ? await deathOf(driver, id) : error
+    })
+    return await Promise.race([blamed, death.then((error) => Promise.reject(error))])
   })
 }
