@@ -61,6 +61,8 @@ export function createReconciler(
       } catch (error) {
         // Interrupted or stopping: the row says what is wanted now; nothing has failed.
         if (scope.signal.aborted) throw error
+        // What a chapter that was interrupted had under way has moved the row since it was read: nothing has failed.
+        if ((await rows.load(store.db, id)).version !== row.version) continue
         await stumble(row, AppError.from(error))
       }
       // It starts no more, or is gone: nothing is in the pool's way, and something may have to be replaced.
