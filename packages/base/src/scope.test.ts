@@ -62,6 +62,23 @@ describe('Scope', () => {
     expect(asked).toBe(1)
   })
 
+  test('a promise that is raced when the scope is over already may fail unheard', async () => {
+    const scope = Scope.root('test')
+    scope.cancel()
+    const unheard: unknown[] = []
+    const hear = (reason: unknown): void => void unheard.push(reason)
+    process.on('unhandledRejection', hear)
+    try {
+      const late = new Promise((_, reject) => setImmediate(() => reject(new Error('late'))))
+      await expect(scope.race(late)).rejects.toMatchObject({ code: 'session_cancelled' })
+      // Node tells of it after the turn in which it was rejected.
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+      expect(unheard).toEqual([])
+    } finally {
+      process.off('unhandledRejection', hear)
+    }
+  })
+
   test('a failing cleanup does not hide the others', async () => {
     const calls: string[] = []
     await Scope.root('test').run({ name: 'op' }, async (scope) => {

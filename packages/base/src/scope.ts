@@ -106,6 +106,8 @@ export class Scope {
 
   /** `promise`, or a rejection at this scope's deadline or cancellation, whichever is first. */
   async race<T>(promise: Promise<T>): Promise<T> {
+    // Where the scope is over already nobody would hear its rejection, and the process would end for it.
+    promise.catch(() => {})
     this.throwIfOver()
     const settled = new AbortController()
     const ended = this.clock.delay(this.remainingMs, AbortSignal.any([this.signal, settled.signal])).then(() => {
