@@ -49,6 +49,7 @@ export default defineConfig({
           name: 'long',
           retry,
           include: ['test/long/*.test.ts'],
+          globalSetup: ['test/faults/harness/write-reference.ts'],
           fileParallelism: false,
           testTimeout: 1_800_000,
           hookTimeout: 600_000,
