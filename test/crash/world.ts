@@ -236,7 +236,7 @@ export class CrashWorld {
   }
 }
 
-/** A page that was on its way is lost with whoever fetched it, and its machine tells that the address cannot be reached. */
+/** A page that was on its way must not be lost with whoever fetched it: its machine loads it again when somebody is there who does. */
 const isLost = ({ failure }: Session, told: Told): boolean => told.wasOpening && failure?.code === 'egress_unreachable'
 
 const isDead = ({ id, failure }: Session, told: Told): boolean =>

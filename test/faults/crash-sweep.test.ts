@@ -19,7 +19,7 @@ test(`a controller that dies at any await leaves nothing behind and tells no lie
     for (const point of sample(await sweep.points(ways))) results.push(await sweep.crashAt(point))
     await writeResults('crash-sample', results)
     printResults(results, sweep.sites)
-    expect(results.flatMap(({ leaks, lies, stuck }) => [...leaks, ...lies, ...stuck])).toEqual([])
+    expect(results.flatMap(({ leaks, lies, stuck, lost }) => [...leaks, ...lies, ...stuck, ...lost])).toEqual([])
     expect(results.filter(({ died }) => died).length).toBeGreaterThanOrEqual(sampleSize - 1)
   } finally {
     await sweep.close()

@@ -18,7 +18,7 @@ test('a controller that dies at any await that a session passes leaves nothing b
     }
     printResults(results, sweep.sites)
     console.log(`${results.length} of ${points.length} moments were reached`)
-    expect(results.flatMap(({ leaks, lies, stuck }) => [...leaks, ...lies, ...stuck])).toEqual([])
+    expect(results.flatMap(({ leaks, lies, stuck, lost }) => [...leaks, ...lies, ...stuck, ...lost])).toEqual([])
     // A story that is told again may take another turn; few do.
     expect(results.filter(({ died }) => !died).length).toBeLessThanOrEqual(results.length / 10)
   } finally {

@@ -49,7 +49,7 @@ export async function startAgent(config: AgentConfig, log: AgentLog, scope: Scop
     board.change({ browser: browserState(state) })
     if (state === 'lost') failOpen(board, 'browser_crashed')
   })
-  const signIn = new SignIn(browser, board, proxyPort, scope)
+  const signIn = new SignIn({ browser, board, egress, proxyPort }, scope)
   const claims = await ClaimDaemon.start(
     {
       program: config.programs.claimDaemon,

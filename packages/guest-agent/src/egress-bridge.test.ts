@@ -145,3 +145,27 @@ test('a refusal and a lost link close the connection', async () => {
   second.destroy()
   await ended
 })
+
+test('what fails on a link that was lost meanwhile is done again over the next one; what fails by itself has failed', async () => {
+  const scope = Scope.root('test')
+  const host = await attach(echo)
+  let times = 0
+  const done = bridge.throughCuts(async () => {
+    times += 1
+    const socket = dial()
+    socket.write('hello')
+    const [answer] = await once(socket.setEncoding('utf8'), 'data')
+    if (times > 1) return answer
+    const cut = once(socket, 'end')
+    host.destroy()
+    await cut
+    throw new Error('cut')
+  }, scope)
+  await once(host, 'close')
+  await attach(echo)
+  expect(await done).toBe('hello')
+  expect(times).toBe(2)
+
+  const failing = bridge.throughCuts(() => Promise.reject(new Error('no such host')), scope)
+  await expect(failing).rejects.toThrow('no such host')
+})

@@ -61,16 +61,45 @@ export class EgressBridge {
     this.#scope.log.info({ replaced: old !== undefined }, 'egress link attached')
   }
 
+  /**
+   * Runs `work`, and again over the next link when it failed on one that was lost meanwhile: a controller that starts again must not
+   * cost anybody their sign-in. What fails on a link that still stands has failed.
+   */
+  async throughCuts<T>(work: () => Promise<T>, scope: Scope): Promise<T> {
+    for (;;) {
+      const link = this.#usableLink()
+      try {
+        return await work()
+      } catch (error) {
+        scope.throwIfOver()
+        if (link && link === this.#usableLink()) throw error
+        scope.log.warn({ error }, 'the egress link was lost on the way; once more over the next one')
+      }
+      await this.#untilLinked(scope)
+    }
+  }
+
   close(): void {
     this.#server.close()
     this.#link?.destroy()
   }
 
+  #usableLink(): ClientHttp2Session | undefined {
+    return this.#link?.closed || this.#link?.destroyed ? undefined : this.#link
+  }
+
+  async #untilLinked(scope: Scope): Promise<ClientHttp2Session> {
+    for (;;) {
+      const link = this.#usableLink()
+      if (link) return link
+      await this.#attached.next(scope)
+    }
+  }
+
   async #carry(socket: Socket): Promise<void> {
-    const link = await this.#scope.run({ name: 'egress link', deadlineMs: linkDeadlineMs }, async (scope) => {
-      while (!this.#link || this.#link.closed || this.#link.destroyed) await this.#attached.next(scope)
-      return this.#link
-    })
+    const link = await this.#scope.run({ name: 'egress link', deadlineMs: linkDeadlineMs }, (scope) =>
+      this.#untilLinked(scope),
+    )
     if (socket.destroyed) return
     const stream = link.request({ ':method': 'CONNECT', ':authority': 'egress' })
     stream.on('response', ({ ':status': status }) => {

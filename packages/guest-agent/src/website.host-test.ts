@@ -52,6 +52,8 @@ beforeEach(async () => {
       }
       case 'GET /home':
         return void response.writeHead(200, html).end(signedIn ? homePage : flashPage)
+      case 'GET /never':
+        return
       // Leaves the storage as it is.
       case 'GET /who':
         return void response.writeHead(200, html).end(signedIn ? 'signed in' : 'signed out')
@@ -141,6 +143,21 @@ test('a flash of the home page is no sign-in', async () => {
   expect(status.version).toBe(version + 1)
   const { payload } = await machine.capture()
   expect(sealedPayload.parse(payload).value).toMatchObject({ storage_state: { cookies: [{ value: 'good' }] } })
+})
+
+test('the link is lost while the first page loads: it is loaded again over the next one', async () => {
+  const asked = new Promise<void>((resolve) => {
+    // The first request is never answered.
+    site.prependOnceListener('request', (request) => {
+      request.url = '/never'
+      resolve()
+    })
+  })
+  await machine.open(provider())
+  await asked
+  await machine.renewEgress()
+  await machine.untilStatus(({ phase }) => phase === 'waiting')
+  await machine.formAt(`${origin}/login`)
 })
 
 test('wiped in the middle of a sign-in, the agent still answers, and holds nothing', async () => {

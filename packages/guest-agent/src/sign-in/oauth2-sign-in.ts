@@ -2,6 +2,7 @@ import { AppError, type Scope, Secret } from '@anteroom/base'
 import { type CredentialValue, errorDefinitions, type Oauth2Provider } from '@anteroom/contract'
 import type { Browser } from '../browser/browser.ts'
 import type { Capture } from '../capture/website-capture.ts'
+import type { EgressBridge } from '../egress-bridge.ts'
 import { type LoopbackRedirect, listenForRedirect } from './loopback-redirect.ts'
 import { beginAuthorization } from './oauth2-authorization.ts'
 import type { SignInMethod } from './sign-in-method.ts'
@@ -11,28 +12,39 @@ type Tokens = Extract<CredentialValue, { kind: 'oauth2' }>
 export class Oauth2SignIn implements SignInMethod {
   readonly #provider: Oauth2Provider
   readonly #browser: Browser
+  readonly #egress: Pick<EgressBridge, 'throughCuts'>
   readonly #proxyPort: number
   #redirect: LoopbackRedirect | undefined
   #tokens: Secret<Tokens> | undefined
 
-  constructor(provider: Oauth2Provider, browser: Browser, proxyPort: number) {
+  constructor(
+    provider: Oauth2Provider,
+    browser: Browser,
+    egress: Pick<EgressBridge, 'throughCuts'>,
+    proxyPort: number,
+  ) {
     this.#provider = provider
     this.#browser = browser
+    this.#egress = egress
     this.#proxyPort = proxyPort
   }
 
   async untilSignedIn(waiting: () => void, scope: Scope): Promise<void> {
     const redirect = await listenForRedirect(scope)
     this.#redirect = redirect
-    const authorization = await beginAuthorization(this.#provider, redirect.redirectUri, this.#proxyPort, scope)
-    const shown = this.#browser.show(authorization.url, scope).then(waiting)
+    const authorization = await this.#egress.throughCuts(
+      () => beginAuthorization(this.#provider, redirect.redirectUri, this.#proxyPort, scope),
+      scope,
+    )
+    const shown = this.#egress.throughCuts(() => this.#browser.show(authorization.url, scope), scope).then(waiting)
     // A provider that needs nothing from the person sends the browser on at once, and that address is answered only when
     // the exchange is done: waiting for the page first would be waiting for itself.
     await scope.race(Promise.race([shown, redirect.parameters]))
     shown.catch((error: unknown) => scope.log.debug({ error }, 'the page was left before it was shown'))
     const parameters = await scope.race(redirect.parameters)
     try {
-      const tokens = await authorization.exchange(parameters, scope)
+      // A code that was used up while the link was lost is refused the second time; nobody has the tokens that it gave.
+      const tokens = await this.#egress.throughCuts(() => authorization.exchange(parameters, scope), scope)
       this.#tokens = this.#toCredential(tokens, scope)
       redirect.finish({ title: 'You are signed in.', text: 'This window will close.' })
     } catch (error) {

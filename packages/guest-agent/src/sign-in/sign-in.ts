@@ -2,6 +2,7 @@ import { AppError, type Scope } from '@anteroom/base'
 import type { AgentCaptured, AgentOpen } from '@anteroom/contract'
 import type { Browser } from '../browser/browser.ts'
 import { seal } from '../capture/seal.ts'
+import type { EgressBridge } from '../egress-bridge.ts'
 import type { StatusBoard } from '../status-board.ts'
 import { Oauth2SignIn } from './oauth2-sign-in.ts'
 import type { SignInMethod } from './sign-in-method.ts'
@@ -9,10 +10,19 @@ import { WebsiteSignIn } from './website-sign-in.ts'
 
 const captureDeadlineMs = 60_000
 
+export interface SignInParts {
+  readonly browser: Browser
+  readonly board: StatusBoard
+  readonly egress: Pick<EgressBridge, 'throughCuts'>
+  /** Of the egress bridge. */
+  readonly proxyPort: number
+}
+
 /** The one sign-in of this machine's life: open → signed in → captured → wiped. */
 export class SignIn {
   readonly #browser: Browser
   readonly #board: StatusBoard
+  readonly #egress: Pick<EgressBridge, 'throughCuts'>
   readonly #proxyPort: number
   readonly #scope: Scope
   #opened: AgentOpen | undefined
@@ -21,9 +31,10 @@ export class SignIn {
   #captured: Promise<AgentCaptured> | undefined
   #wiped = false
 
-  constructor(browser: Browser, board: StatusBoard, proxyPort: number, scope: Scope) {
+  constructor({ browser, board, egress, proxyPort }: SignInParts, scope: Scope) {
     this.#browser = browser
     this.#board = board
+    this.#egress = egress
     this.#proxyPort = proxyPort
     this.#scope = scope
   }
@@ -37,8 +48,8 @@ export class SignIn {
     const { provider } = request
     this.#method =
       provider.kind === 'oauth2'
-        ? new Oauth2SignIn(provider, this.#browser, this.#proxyPort)
-        : new WebsiteSignIn(provider, this.#browser)
+        ? new Oauth2SignIn(provider, this.#browser, this.#egress, this.#proxyPort)
+        : new WebsiteSignIn(provider, this.#browser, this.#egress)
     this.#board.change({ phase: 'opening' })
     void this.#follow(this.#method)
   }

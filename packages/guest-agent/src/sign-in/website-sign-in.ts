@@ -3,6 +3,7 @@ import type { WebsiteProvider } from '@anteroom/contract'
 import type { Browser } from '../browser/browser.ts'
 import { type Capture, captureWebsite } from '../capture/website-capture.ts'
 import { deferred } from '../deferred.ts'
+import type { EgressBridge } from '../egress-bridge.ts'
 import { Pulse } from '../pulse.ts'
 import type { SignInMethod } from './sign-in-method.ts'
 import { type BrowserFacts, SuccessRules } from './success-rules.ts'
@@ -17,18 +18,20 @@ const settleDeadlineMs = 15_000
 export class WebsiteSignIn implements SignInMethod {
   readonly #provider: WebsiteProvider
   readonly #browser: Browser
+  readonly #egress: Pick<EgressBridge, 'throughCuts'>
   readonly #confirmed = deferred()
 
-  constructor(provider: WebsiteProvider, browser: Browser) {
+  constructor(provider: WebsiteProvider, browser: Browser, egress: Pick<EgressBridge, 'throughCuts'>) {
     this.#provider = provider
     this.#browser = browser
+    this.#egress = egress
   }
 
   async untilSignedIn(waiting: () => void, scope: Scope): Promise<void> {
     const rules = new SuccessRules(this.#provider)
     const activity = watchActivity(this.#browser)
     try {
-      await this.#browser.show(this.#provider.start_url, scope)
+      await this.#egress.throughCuts(() => this.#browser.show(this.#provider.start_url, scope), scope)
       waiting()
       const signs = rules.isEmpty ? [] : [this.#untilRulesHold(rules, activity, scope)]
       await scope.race(Promise.race([this.#confirmed.promise, ...signs]))

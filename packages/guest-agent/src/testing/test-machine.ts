@@ -36,6 +36,8 @@ export interface TestMachine {
   open(provider: ProviderDefinition): Promise<void>
   untilStatus(matches: (status: AgentStatus) => boolean): Promise<AgentStatus>
   capture(): Promise<{ captured: AgentCaptured; payload: unknown }>
+  /** As when the controller is gone and the next one is there. */
+  renewEgress(): Promise<void>
   /** The person's tab, when it shows an address that starts so. */
   pageAt(prefix: string): Promise<Page>
   /** The person's tab at such an address, when keys go to a field or a button of it: a page has loaded a while before that. */
@@ -86,7 +88,7 @@ export async function startTestMachine(): Promise<TestMachine> {
   })
   const claimed = await askLine({ ip: '127.0.0.1', port: agent.claimPort }, claim, scope)
   if (claimed !== 'ok') throw new Error(`not claimed: ${claimed}`)
-  const link = await attachEgress(agent.port, secret)
+  let link = await attachEgress(agent.port, secret)
   const keys = await generateKeyPair('ECDH-ES', { crv: 'X25519', extractable: true })
 
   const untilStatus: TestMachine['untilStatus'] = async (matches) => {
@@ -123,6 +125,10 @@ export async function startTestMachine(): Promise<TestMachine> {
       const captured = agentCaptured.parse(await answer.json())
       const { plaintext } = await compactDecrypt(captured.sealed, keys.privateKey)
       return { captured, payload: JSON.parse(new TextDecoder().decode(plaintext)) as unknown }
+    },
+    async renewEgress() {
+      link.close()
+      link = await attachEgress(agent.port, secret)
     },
     pageAt,
     formAt: (prefix) =>
