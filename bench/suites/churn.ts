@@ -6,6 +6,7 @@ import { findVmms } from '@anteroom/vmm'
 import { instanceTag } from '../../packages/controller/src/host/host.ts'
 import type { ControllerProcess } from '../../test/harness/controller-process.ts'
 import { tracesOf } from '../../test/harness/traces.ts'
+import { metricsOf } from '../machines/controller-metrics.ts'
 import { missingForMachines, startMeasured, untilPoolIsReady } from '../machines/controller-under-measure.ts'
 import { seeded } from '../machines/seeded.ts'
 import { isStatus, sessionEvents } from '../machines/session-events.ts'
@@ -111,8 +112,7 @@ async function faultsOf(session: Session, home: string): Promise<string[]> {
 
 /** From the controller's own metrics. The delay is of the time since they were last read. */
 async function sampleOf({ api }: ControllerProcess): Promise<Sample> {
-  const { text } = (await api.call('GET', '/metrics')).body as { text: string }
-  const value = (name: string): number => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
+  const value = await metricsOf(api)
   return {
     residentMb: value('process_resident_memory_bytes') / 1e6,
     heapMb: value('nodejs_heap_size_used_bytes') / 1e6,

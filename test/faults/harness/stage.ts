@@ -78,7 +78,9 @@ export function faultTable(
     await keepRows(table, [...rows.values(), ...shown])
   })
 
-  test.each(faults)('$id $fault: $code', async ({ id, fault, code, standIn = null, inject }) => {
+  // A name that is put together of fields is cut where a field is long.
+  const named = faults.map((row) => [`${row.id} ${row.fault}: ${row.code}`, row] as const)
+  test.each(named)('%s', async (_name, { id, fault, code, standIn = null, inject }) => {
     let madeAt = performance.now()
     const replace = (next: ControllerProcess): void => {
       controller = next
