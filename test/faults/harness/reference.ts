@@ -71,18 +71,23 @@ export interface Line {
   readonly suite: string
 }
 
+const notMeasured = '–'
+export const forReal = 'for real'
+
 const lineOf = (row: FaultRow, suite: Suite): Line => ({
   ...{ id: row.id, fault: row.fault, suite },
   given: row.code === null ? 'nothing goes wrong' : `[\`${row.code}\`](errors.md#${row.code})`,
   after: afterText(row.milliseconds),
-  ...{ left: String(row.leftovers), affected: String(row.affected), how: row.note ?? 'for real' },
+  left: row.milliseconds === null ? notMeasured : String(row.leftovers),
+  affected: row.milliseconds === null ? notMeasured : String(row.affected),
+  how: row.note ?? forReal,
 })
 
 /** Coarse, so that the page changes only when something did. */
 const seconds = [1, 2, 5, 10, 30, 60, 120, 300]
 
 function afterText(milliseconds: number | null): string {
-  if (milliseconds === null) return '–'
+  if (milliseconds === null) return notMeasured
   const most = seconds.find((limit) => milliseconds < limit * 1000)
   return most === undefined ? `> ${seconds.at(-1)} s` : `< ${most} s`
 }
