@@ -34,7 +34,7 @@ const besideTyping =
 /** Sockets of the live view that are open. */
 const viewers = async (api: Stage['controller']['api']): Promise<number> => (await metricsOf(api))('anteroom_viewers')
 
-faultTable('session-timeouts', { config: { timeouts: { first_connect_seconds: 8, idle_seconds: 8 } } }, [
+faultTable('session-timeouts', { config: { timeouts: { first_connect_seconds: 6, idle_seconds: 6 } } }, [
   {
     ...{ id: 'S5', fault: 'the person never comes', code: 'session_never_opened' },
     inject: besideTyping(async (stage, made) => {
@@ -95,7 +95,7 @@ faultTable('session-timeouts', { config: { timeouts: { first_connect_seconds: 8,
   {
     ...{ id: 'S5', fault: 'the time is over while the person types', code: 'session_expired' },
     inject: besideTyping(async (stage, made, scope) => {
-      const id = await somebodyLive(stage.controller.api, 15)
+      const id = await somebodyLive(stage.controller.api, 12)
       const view = await openView(stage.controller.api, id, scope)
       made()
       await keepTyping(view, scope)
