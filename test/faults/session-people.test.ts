@@ -15,7 +15,7 @@ const inScope =
   (stage, made) =>
     Scope.root('faults').run({ name: 'the fault', deadlineMs: 300_000 }, (scope) => work(stage, made, scope))
 
-/** Within seconds, on a host that has nothing else to do. */
+/** A few seconds, and more on a host that is busy with something else. */
 const endedWithinMs = 30_000
 
 async function cancelledWhile(status: NotEnded, { controller }: Stage, made: () => void): Promise<ErrorCode | null> {
