@@ -1,3 +1,4 @@
+import { createHash, randomInt } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Scope } from '@anteroom/base'
@@ -131,6 +132,15 @@ export class CrashSweep {
     await this.#world.close()
     await this.#modules.remove()
   }
+}
+
+/** Chooses and orders what dies: `CRASH_SEED=… npm test -- e2e test/faults/crash-sweep.test.ts` does it again. */
+export const seed = Number(process.env.CRASH_SEED ?? randomInt(1_000_000))
+
+/** In an order that the seed alone decides: whatever there is no time for is another part of them each time. */
+export function shuffled(points: readonly CrashPoint[]): CrashPoint[] {
+  const rank = ({ point }: CrashPoint): string => createHash('sha256').update(`${seed} ${point}`).digest('hex')
+  return points.toSorted((a, b) => rank(a).localeCompare(rank(b)))
 }
 
 /** Of each moment the points that were not passed in an earlier one, where there are any. */

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
-import { CrashSweep, printResults, writeResults } from '../crash/sweep.ts'
+import { CrashSweep, printResults, seed, shuffled, writeResults } from '../crash/sweep.ts'
 
-/** What is not reached until then is said in the table; nothing of what is left is chosen by hand. */
-const budgetMs = 15 * 60_000
+/** Sooner than all of them on a slow host; how many were reached is said at the end. CRASH_MINUTES: as long as it takes. */
+const budgetMs = Number(process.env.CRASH_MINUTES ?? 15) * 60_000
 
-test('a controller that dies at any await that a session passes leaves nothing behind and tells no lie', async () => {
+test(`a controller that dies at any await that a session passes leaves nothing behind and tells no lie (seed ${seed})`, async () => {
   const endsAt = performance.now() + budgetMs
   const sweep = await CrashSweep.open('crash-sweep')
   try {
-    const points = await sweep.points()
+    const points = shuffled(await sweep.points())
     const results = []
     for (const point of points) {
       if (performance.now() > endsAt) break
