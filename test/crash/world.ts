@@ -45,15 +45,17 @@ export class CrashWorld {
   }
 
   static async open(name: string, modules: InstrumentedModules): Promise<CrashWorld> {
-    const site = await serveSite()
-    const controller = await startControllerProcess(
-      name,
-      {
-        ...{ providers_dir: site.definitions, demo: 'off' },
-        pool: { size: 1, slots_ahead: slotsAhead },
-        timeouts: { session_seconds: 7200, max_session_seconds: 7200 },
-      },
-      { node: modules.nodeArguments },
+    // Ended where the world does not come about: nobody else would.
+    await using made = new AsyncDisposableStack()
+    const site = made.adopt(await serveSite(), (served) => served.close())
+    const settings = {
+      ...{ providers_dir: site.definitions, demo: 'off' as const },
+      pool: { size: 1, slots_ahead: slotsAhead },
+      timeouts: { session_seconds: 7200, max_session_seconds: 7200 },
+    }
+    const controller = made.adopt(
+      await startControllerProcess(name, settings, { node: modules.nodeArguments }),
+      (started) => started.remove(),
     )
     const { id } = await controller.api.createSession(site.provider, 'bystander')
     const bystander = await controller.api.until(id, 'at its page', () => site.shown() > 0)
@@ -66,6 +68,7 @@ export class CrashWorld {
     const left = await world.#comesToRest()
     if (left.length > 0) throw new Error(`before any crash: ${left.join('; ')}`)
     world.#files = new Set(await world.#ownFiles())
+    made.move()
     return world
   }
 
