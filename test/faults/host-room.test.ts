@@ -1,17 +1,19 @@
 import { spawn } from 'node:child_process'
-import { availableParallelism, loadavg } from 'node:os'
 import { expect } from 'vitest'
-import { totalMemoryMiB } from '../../packages/controller/src/host/host.ts'
+import { measureHost, totalMemoryMiB } from '../../packages/controller/src/host/host.ts'
 import { beside, checkOf, waitsFor } from './harness/beside.ts'
 import { scope } from './harness/breakable-host.ts'
 import { endAsAsked, faultTable } from './harness/stage.ts'
 
-/** Programs that give way to all others, and count nevertheless; until the average says that they are more than the processors. */
+/** Programs that give way to all others, and count nevertheless; until both averages of the host say what they do to it. */
 async function saturate(): Promise<() => void> {
   const programs = Array.from({ length: 40 }, () =>
     spawn('nice', ['-n', '19', 'sh', '-c', 'while :; do :; done'], { stdio: 'ignore' }),
   )
-  await scope.until(() => (loadavg()[0] ?? 0) > 1.5 * availableParallelism() || undefined, 250)
+  await scope.until(async () => {
+    const { load, cores, cpuPressure } = await measureHost('/')
+    return (load[0] > 1.5 * cores && (cpuPressure ?? 100) > 70) || undefined
+  }, 250)
   return () => {
     for (const program of programs) program.kill('SIGKILL')
   }
