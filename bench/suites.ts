@@ -4,6 +4,7 @@ import { firstFrameSuite } from './suites/first-frame.ts'
 import { gatewaySuite } from './suites/gateway.ts'
 import { imageSuite } from './suites/image.ts'
 import { keyToPixelsSuite } from './suites/key-to-pixels.ts'
+import { loopDelaySuite } from './suites/loop-delay.ts'
 import { machinesSuite } from './suites/machines.ts'
 import { storeSuite } from './suites/store.ts'
 
@@ -15,5 +16,6 @@ export const suites: readonly Suite[] = [
   keyToPixelsSuite,
   machinesSuite,
   churnSuite,
+  loopDelaySuite,
   imageSuite,
 ]

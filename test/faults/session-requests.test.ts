@@ -52,7 +52,7 @@ const ada = { provider: 'demo', subject: 'ada' }
 
 const loopDelay = {
   ...{ id: 'S11', fault: 'slow work blocks the event loop', code: null },
-  note: 'a figure, not a fault: `npm run bench -- churn` measures its delay, see `docs/performance.md`',
+  note: 'a figure, not a fault: `npm run bench -- loop-delay` measures it, see `docs/performance.md`',
 }
 
 faultTable(
