@@ -1,7 +1,7 @@
 import { type ErrorCode, errorDefinitions } from '@anteroom/contract'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type ControllerProcess, startControllerProcess } from '../harness/controller-process.ts'
+import { type ControllerProcess, otherNetwork, startControllerProcess } from '../harness/controller-process.ts'
 import { launchBrowser } from './harness/browser.ts'
 import { Screen } from './harness/screen.ts'
 
@@ -17,10 +17,11 @@ const long = { timeout: 240_000 }
 async function expectEnd({ api }: ControllerProcess, page: Page, id: string, code: ErrorCode): Promise<void> {
   await page.getByText(errorDefinitions[code].person).waitFor(long)
   expect(await api.ended(id)).toMatchObject({ outcome: 'expired', failure: { code } })
-  expect(await api.machines()).toEqual([])
+  expect((await api.machines()).filter(({ session_id }) => session_id === id)).toEqual([])
 }
 
-describe('a person who does nothing', () => {
+// They wait most of the time: all at once.
+describe.concurrent('a person who does nothing', () => {
   let controller: ControllerProcess
   beforeAll(async () => {
     const timeouts = { idle_seconds: 16, first_connect_seconds: 12 }
@@ -28,7 +29,7 @@ describe('a person who does nothing', () => {
   })
   afterAll(() => controller?.remove())
 
-  test('is asked, stays by one click, and is told at the end that they were away', async () => {
+  test('is asked, stays by one click, and is told at the end that they were away', async ({ expect }) => {
     const { id, hosted_url } = await controller.api.createSession('demo-site', 'ada')
     const page = await browser.newPage()
     await page.goto(hosted_url)
@@ -55,11 +56,11 @@ describe('a person who does nothing', () => {
   })
 })
 
-describe('a person who needs long', () => {
+describe.concurrent('a person who needs long', () => {
   let controller: ControllerProcess
   beforeAll(async () => {
     const timeouts = { session_seconds: 30, max_session_seconds: 38 }
-    controller = await startControllerProcess('timeouts-hard', { timeouts })
+    controller = await startControllerProcess('timeouts-hard', { timeouts, network: otherNetwork })
   })
   afterAll(() => controller?.remove())
 

@@ -17,6 +17,8 @@ export const builtImages = process.env.TEST_IMAGES ?? join(root, '.anteroom/imag
 
 /** Addresses apart from the usual ones: a controller that somebody runs on this host must not notice the tests. */
 const pools = { pool: '10.214.0.0/24', user_pool: '127.214.0.0/26' }
+/** For a controller beside another one. */
+export const otherNetwork = { kind: 'user', pool: '10.214.1.0/28', user_pool: '127.214.1.0/28' } as const
 
 /** What a session leaves is counted: nothing else may come and go meanwhile. */
 const noPool = { size: 0, slots_ahead: 0 } as const

@@ -3,14 +3,12 @@ import { expect } from 'vitest'
 import {
   type ControllerConfig,
   type ControllerProcess,
+  otherNetwork,
   type Setting,
   startControllerProcess,
   startRefusal,
 } from '../../harness/controller-process.ts'
 import { scope } from './breakable-host.ts'
-
-/** Addresses of their own: the controller of the stage has others. */
-export const otherNetwork = { kind: 'user', pool: '10.214.1.0/28', user_pool: '127.214.1.0/28' } as const
 
 /** Another controller on the same host, for as long as `work` takes. */
 export async function beside<T>(

@@ -1,0 +1,3 @@
+import { compareClones } from '../e2e/harness/clones.ts'
+
+compareClones(10)
