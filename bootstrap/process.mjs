@@ -9,8 +9,12 @@ export class SetUpError extends Error {}
 /** Node 24 as npm delivered it. This script itself may run on an older one. */
 export const node = join(root, 'node_modules/.bin/node')
 
-/** Programs that are started find Node 24 and the tools of the checkout first. */
+/**
+ * Programs that are started find Node 24 and the tools of the checkout first. What Node has compiled once is kept: a controller
+ * is there half a second sooner, after each restart too.
+ */
 export const environment = () => ({
+  NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node'),
   ...process.env,
   PATH: [join(root, 'node_modules/.bin'), process.env.PATH, '/usr/sbin', '/sbin'].join(delimiter),
 })
