@@ -54,11 +54,11 @@ describe('QEMU command line', () => {
     for (const disk of disks) expect(disk).toContain('read-only=on')
   })
 
-  test('a tap machine is started inside its namespace, limited first', () => {
+  test('a tap machine is started inside its namespace, limited and yielding first', () => {
     const network = { kind: 'tap', namespace: 'ar-abcdef-3', tap: 'tap0' } as const
     const { file, args } = vmmCommand({ ...spec, network }, debian12)
-    expect([file, ...args].slice(0, 10)).toEqual(
-      'env --ignore-signal=XFSZ prlimit --fsize=16777216 --core=0 -- ip netns exec ar-abcdef-3'.split(' '),
+    expect([file, ...args].slice(0, 13)).toEqual(
+      'env --ignore-signal=XFSZ nice -n 15 prlimit --fsize=16777216 --core=0 -- ip netns exec ar-abcdef-3'.split(' '),
     )
   })
 

@@ -1,5 +1,6 @@
 import { isSince, type QemuVersion } from './qemu-version.ts'
 import type { VmmNetwork, VmmOrigin, VmmSpec } from './spec.ts'
+import { niceness } from './yield-to-others.ts'
 
 /** Files in a machine's directory; relative, because a unix socket's address holds 107 bytes only (unix(7)). */
 export const fileNames = {
@@ -29,7 +30,7 @@ const value = (text: string): string => text.replaceAll(',', ',,')
 export const machineName = (instance: string, id: string): string => `guest=anteroom-${id},process=anteroom-${instance}`
 
 /**
- * The whole command. `env` and `prlimit` replace themselves by the next program, as does `ip netns exec`, so the pid
+ * The whole command. `env`, `nice` and `prlimit` replace themselves by the next program, as does `ip netns exec`, so the pid
  * stays the one that was spawned. The kernel answers a write beyond RLIMIT_FSIZE with SIGXFSZ, which would end QEMU;
  * ignored, QEMU gets EFBIG and drops the character.
  */
@@ -39,6 +40,7 @@ export function vmmCommand(spec: VmmSpec, version: QemuVersion): { file: string;
     file: 'env',
     args: [
       '--ignore-signal=XFSZ',
+      ...['nice', '-n', String(niceness)],
       'prlimit',
       `--fsize=${largestFileBytes}`,
       '--core=0',

@@ -11,6 +11,7 @@ import type { VmmSpec } from './spec.ts'
 import { readVmmIdentity, startVmm, vmmFiles } from './start-vmm.ts'
 import { tailOf } from './tail.ts'
 import { makeTinyGuest, type TinyGuest } from './tiny-guest.ts'
+import { niceness } from './yield-to-others.ts'
 
 const scope = Scope.root('test')
 const instance = process.pid.toString(36).padStart(6, '0').slice(-6)
@@ -65,6 +66,15 @@ describe('startVmm', () => {
     const { stdout } = await runCommand(scope, 'ps', ['-o', 'sid=,args=', '-p', String(identity.pid)])
     expect(stdout.trim()).toMatch(new RegExp(`^${identity.pid} .*anteroom-${id},`))
     expect((await stat(vmmFiles(directory).qmp)).mode & 0o777).toBe(0o600)
+  })
+
+  test('yields to the controller, as a process and as a session', async () => {
+    const { identity } = await startVmm(spec(), scope)
+    const { stdout } = await runCommand(scope, 'ps', ['-o', 'ni=', '-p', String(identity.pid)])
+    expect(Number(stdout)).toBe(niceness)
+    // There is none where the kernel makes no groups of sessions.
+    const group = await readFile(`/proc/${identity.pid}/autogroup`, 'utf8').catch(() => undefined)
+    if (group !== undefined) expect(group).toContain(`nice ${niceness}\n`)
   })
 
   test('is found by its name, answers on QMP, and is gone after its end', async () => {

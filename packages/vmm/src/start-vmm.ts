@@ -10,6 +10,7 @@ import { openQmp, type QmpClient } from './qmp-client.ts'
 import { leaveMemoryOut } from './save-vmm.ts'
 import type { VmmOrigin, VmmSpec } from './spec.ts'
 import { tailOf } from './tail.ts'
+import { yieldToOthers } from './yield-to-others.ts'
 
 export interface Vmm {
   readonly id: string
@@ -45,7 +46,7 @@ export async function startVmm(spec: VmmSpec, scope: Scope): Promise<Vmm> {
     // In a scope of its own: by then this one is over.
     scope.undo(() => end(identity, Scope.root(`end of machine ${spec.id}`, scope.log, scope.clock)))
     await writeVmmIdentity(spec.directory, identity)
-    await bringUp(spec, child, scope)
+    await Promise.all([bringUp(spec, child, scope), yieldToOthers(identity.pid, scope)])
     return { id: spec.id, identity }
   })
 }
