@@ -241,7 +241,9 @@ export class SessionWorld {
 
   async close(): Promise<void> {
     await this.stopController()
+    // What was given up may still be writing: to the directory that goes.
+    await this.#lifeline.cut()
     await this.store.close()
-    await rm(this.home, { recursive: true })
+    await rm(this.home, { recursive: true, maxRetries: 20, retryDelay: 50 })
   }
 }
