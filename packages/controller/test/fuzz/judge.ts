@@ -8,6 +8,9 @@ import type { Answer } from './wire.ts'
 const inside =
   /\bat .{1,200}:\d+:\d+|node_modules|\.ts:\d+|SQLITE|\b(select|insert into|update|delete from) .{0,100}\b(from|values|set|where)\b|constraint failed|no such (column|table)|ERR_[A-Z]|FST_|root:x:0/i
 
+/** RFC 3339: its time looks like the line and column of a trace. */
+const moment = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z/g
+
 /** Says what is wrong with an answer; undefined: nothing. */
 export class Judge {
   readonly #ajv = new Ajv2020({ strict: false, validateFormats: false })
@@ -24,7 +27,7 @@ export class Judge {
     if (answer === 'silence') return 'no answer in time'
     const { status, headers, body } = answer
     if (status >= 500 && status !== 503) return `${status} ${body}`
-    const leaked = inside.exec(body)?.[0]
+    const leaked = inside.exec(body.replaceAll(moment, ''))?.[0]
     if (leaked !== undefined) return `tells of the inside: ${leaked}`
     if (status >= 400) return this.#problemComplaint(wire.method, answer)
     if (status === 101) return 'upgraded without a ticket'
