@@ -20,7 +20,7 @@ async function expectEnd({ api }: ControllerProcess, page: Page, id: string, cod
   expect((await api.machines()).filter(({ session_id }) => session_id === id)).toEqual([])
 }
 
-// They wait most of the time: all at once.
+// All at once, with two controllers on addresses of their own: most of the time they wait for a limit.
 describe.concurrent('a person who does nothing', () => {
   let controller: ControllerProcess
   beforeAll(async () => {
@@ -29,7 +29,7 @@ describe.concurrent('a person who does nothing', () => {
   })
   afterAll(() => controller?.remove())
 
-  test('is asked, stays by one click, and is told at the end that they were away', async ({ expect }) => {
+  test('is asked, stays by one click, and is told at the end that they were away', async () => {
     const { id, hosted_url } = await controller.api.createSession('demo-site', 'ada')
     const page = await browser.newPage()
     await page.goto(hosted_url)

@@ -241,7 +241,8 @@ export class SessionWorld {
 
   async close(): Promise<void> {
     await this.stopController()
-    // What was given up may still be writing: to the directory that goes.
+    // What was given up may still be writing to the directory that goes. Nothing new begins; for what takes longer than a moment it is
+    // tried again.
     await this.#lifeline.cut()
     await this.store.close()
     await rm(this.home, { recursive: true, maxRetries: 20, retryDelay: 50 })

@@ -8,6 +8,7 @@ import { person, signInAsPerson } from './person.ts'
 
 let controller: ControllerProcess
 let browser: Browser
+
 /** One person, one session; gives it and what it left on the host. */
 async function connectOnce(provider: string, subject: string): Promise<{ session: Session; instance: string }> {
   const created = await controller.api.createSession(provider, subject)
@@ -24,7 +25,7 @@ async function connectOnce(provider: string, subject: string): Promise<{ session
   return { session, instance }
 }
 
-/** So many sign-ins by people at their pages, two at a time; `count` is even. */
+/** So many sign-ins by people at their pages, two at a time, of one kind and the other in turn. */
 export function signInSideBySide(count: number): void {
   beforeAll(async () => {
     controller = await startControllerProcess('side-by-side')
