@@ -37,8 +37,8 @@ export default defineConfig({
         test: {
           name: 'e2e',
           retry,
-          include: ['test/e2e/*.test.ts', 'test/faults/*.test.ts'],
-          globalSetup: ['test/faults/harness/write-reference.ts'],
+          include: ['test/e2e/*.test.ts', 'test/faults/*.test.ts', 'test/security/*.test.ts'],
+          globalSetup: ['test/faults/harness/write-reference.ts', 'test/security/harness/write-attacks.ts'],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,

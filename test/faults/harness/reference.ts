@@ -1,9 +1,8 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { ErrorCode } from '@anteroom/contract'
+import { keptRows, markdownRow, root } from '../../harness/kept-rows.ts'
 
-const root = resolve(import.meta.dirname, '../../..')
-const resultsOf = (table: string): string => join(root, 'test-results/faults', `${table}.json`)
 const page = join(root, 'docs/reference/faults.md')
 
 /** What a table has found. */
@@ -24,40 +23,17 @@ export interface FaultRow {
 export const suites = { 'npm test': 'test/faults', 'npm run test:long': 'test/long' } as const
 export type Suite = keyof typeof suites
 
-/** Of a table that was run whole. */
-export async function keepRows(table: string, rows: readonly FaultRow[]): Promise<void> {
-  await mkdir(join(root, 'test-results/faults'), { recursive: true })
-  await writeFile(resultsOf(table), JSON.stringify(rows, null, 2))
-}
-
 /**
  * Writes docs/reference/faults.md anew from what the tables of a suite have found; the lines of the other suite stay. Where a table
  * was not run yet nothing is written; gives those.
  */
 export async function writeReference(suite: Suite): Promise<string[]> {
-  const tables = await tablesIn(suites[suite])
-  const found = await Promise.all(tables.map(async (table) => ({ table, rows: await rowsOf(table) })))
-  const missing = found.filter(({ rows }) => rows === undefined).map(({ table }) => table)
-  if (tables.length === 0 || missing.length > 0) return missing
+  const { rows, missing } = await keptRows<FaultRow>('faults', suites[suite], 'faultTable')
+  if (rows.length === 0 || missing.length > 0) return missing
   const others = readLines(await readFile(page, 'utf8').catch(() => '')).filter((line) => line.suite !== suite)
-  const lines = found.flatMap(({ rows = [] }) => rows.map((row) => lineOf(row, suite)))
-  await writeFile(page, pageOf([...lines, ...others]))
+  await writeFile(page, pageOf([...rows.map((row) => lineOf(row, suite)), ...others]))
   return []
 }
-
-/** A table is a test file that fills one. */
-async function tablesIn(directory: string): Promise<string[]> {
-  const names = await readdir(join(root, directory)).catch(() => [])
-  const files = names.filter((name) => name.endsWith('.test.ts')).toSorted()
-  const texts = await Promise.all(files.map((name) => readFile(join(root, directory, name), 'utf8')))
-  return files.filter((_, n) => texts[n]?.includes('faultTable(')).map((name) => name.replace('.test.ts', ''))
-}
-
-const rowsOf = (table: string): Promise<FaultRow[] | undefined> =>
-  readFile(resultsOf(table), 'utf8').then(
-    (text) => JSON.parse(text),
-    () => undefined,
-  )
 
 /** A line of the page, as words. */
 export interface Line {
@@ -122,10 +98,18 @@ function pageOf(lines: readonly Line[]): string {
 }
 
 const tableOf = (lines: readonly Line[]): string =>
-  [columns, columns.map(() => '---'), ...lines.map(cellsOf)].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+  [columns, columns.map(() => '---'), ...lines.map(cellsOf)].map(markdownRow).join('\n')
 
-const cellsOf = ({ id, fault, given, after, left, affected, how, suite }: Line): string[] =>
-  [id, fault, given, after, left, affected, how, suite].map((text) => text.replaceAll('|', '/'))
+const cellsOf = ({ id, fault, given, after, left, affected, how, suite }: Line): string[] => [
+  id,
+  fault,
+  given,
+  after,
+  left,
+  affected,
+  how,
+  suite,
+]
 
 /** The lines of a page that was written before. */
 export function readLines(text: string): Line[] {

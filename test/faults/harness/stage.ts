@@ -11,8 +11,9 @@ import {
   type Setting,
   startControllerProcess,
 } from '../../harness/controller-process.ts'
+import { keepRows } from '../../harness/kept-rows.ts'
 import { instanceOf, type MachinePlace, type Traces, tracesOf } from '../../harness/traces.ts'
-import { type FaultRow, keepRows } from './reference.ts'
+import type { FaultRow } from './reference.ts'
 import { untilAtLogin } from './somebody.ts'
 
 /** A controller, and somebody in the middle of a sign-in who must not notice anything. */
@@ -75,7 +76,7 @@ export function faultTable(
     await controller?.remove()
     if (rows.size < faults.length) return
     const shown = elsewhere.map((line) => ({ ...line, milliseconds: null, leftovers: 0, affected: 0 }))
-    await keepRows(table, [...rows.values(), ...shown])
+    await keepRows('faults', table, [...rows.values(), ...shown])
   })
 
   // A name that is put together of fields is cut where a field is long.
