@@ -10,7 +10,7 @@ import { takeLeave } from './farewell.ts'
 import { limitsOfReady } from './limits.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
-import { isSignedIn, requireScreen, saySignedIn } from './sign-in-status.ts'
+import { isSignedIn, requireScreen, saySignedIn, statusesOf } from './sign-in-status.ts'
 
 /**
  * The story of one session, from request to nothing-left. Each chapter starts from the row alone, measures before it acts and
@@ -117,10 +117,8 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
         await attachEgress(row, lease, watched)
         await agent.open({ session_id: row.id, provider, sealing_key: await vault.sealingKey(row.id) }, watched)
         await rows.enterStage(row.id, 'sign_in')
-        for (let seen = 0; ; ) {
-          const status = await agent.status(seen, 1_000, watched)
+        for await (const status of statusesOf(agent, watched)) {
           if (isSignedIn(status)) return
-          seen = status.version
           await attachEgress(row, lease, watched)
           if ((await rows.load(store.db, row.id)).capture_requested) await saySignedIn(agent, watched)
         }

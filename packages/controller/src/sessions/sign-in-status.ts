@@ -32,3 +32,17 @@ export async function saySignedIn(agent: AgentLink, scope: Scope): Promise<void>
     if (!(error instanceof AppError && error.code === 'session_not_ready')) throw error
   })
 }
+
+/** A guest whose news never end is asked ten times a second, and not as fast as it answers: this process has others to serve. */
+const leastPauseMs = 100
+
+/** What the machine says of its sign-in, at each change and once a second. Never ends by itself. @throws what `status` throws */
+export async function* statusesOf(agent: Pick<AgentLink, 'status'>, scope: Scope): AsyncGenerator<AgentStatus> {
+  for (let seen = 0; ; ) {
+    const pause = scope.clock.delay(leastPauseMs, scope.signal)
+    const status = await agent.status(seen, 1_000, scope)
+    yield status
+    seen = status.version
+    await pause
+  }
+}
