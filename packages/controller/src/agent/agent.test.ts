@@ -13,7 +13,7 @@ import {
   maxSealedBytes,
 } from '@anteroom/contract'
 import { obfuscateRfbPassword } from '@anteroom/rfb'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { sampleSummary } from '../../test/sample-credential.ts'
 import { createAgentLink, machineSecrets } from './agent.ts'
 
@@ -98,6 +98,12 @@ const flood: Handle = (request, response) => {
   more()
   return request
 }
+
+/** As large as a capture may be, and never more than its beginning and its end of use. */
+const nestedFor =
+  (beginning: string, filling = '[', code = 200): Handle =>
+  (_request, response) =>
+    response.writeHead(code).end(beginning + filling.repeat(maxSealedBytes / filling.length))
 
 const shortly = <T>(work: (scope: Scope) => Promise<T>): Promise<T> =>
   scope.run({ name: 'short', deadlineMs: 200 }, work)
@@ -260,6 +266,12 @@ describe('an agent that lies or breaks', () => {
     ['a summary of megabytes', json({ sealed: 'x', summary: { ...summary, scopes: ['y'.repeat(1_000_000)] } })],
     ['a flood', flood],
     ['no JSON', ((_q, response) => response.end('{')) as Handle],
+    ['no end', ((_q, response) => response.end('{"sealed":"abc')) as Handle],
+    ['an escape', json({ sealed: 'a\\b', summary })],
+    ['what is sealed below the top', json({ summary, x: { sealed: 'a.b.c.d.e' } })],
+    ['megabytes of brackets', nestedFor('{"sealed":"a.b.c.d.e","summary":')],
+    ['megabytes of brackets before it', nestedFor('{"x":', '"sealed":"a.b.c.d.e"')],
+    ['megabytes of nothing', nestedFor('{"sealed":"a.b.c.d.e"', ' ')],
   ])('a capture with %s: capture_invalid', async (_what, handle) => {
     await agentThat(handle)
     await expect(link.capture(scope)).rejects.toMatchObject({ code: 'capture_invalid' })
@@ -334,6 +346,31 @@ describe('an agent that lies or breaks', () => {
     await tcpThat((socket) => socket.write('HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'))
     await expect(link.status(0, 0, scope)).rejects.toMatchObject({ code: 'agent_unreachable' })
   })
+})
+
+test('no more than 64 KiB of a capture are parsed, however it is made', async () => {
+  const parsed: number[] = []
+  const parse = JSON.parse
+  vi.spyOn(JSON, 'parse').mockImplementation((text: string, ...more) => {
+    parsed.push(text.length)
+    return parse(text, ...more)
+  })
+  try {
+    for (const handle of [
+      json({ sealed: 'x'.repeat(maxSealedBytes), summary }),
+      nestedFor('{"sealed":"a.b.c.d.e","summary":'),
+      nestedFor('{"code":"capture_invalid","x":', '[', 422),
+      nestedFor('{"code":"capture_invalid","x":', '[],', 500),
+    ]) {
+      await agentThat(handle)
+      await link.capture(scope).catch(() => {})
+      server?.close()
+    }
+  } finally {
+    vi.restoreAllMocks()
+  }
+  expect(parsed.length).toBeGreaterThan(1)
+  expect(Math.max(...parsed)).toBeLessThanOrEqual(64 * 1024)
 })
 
 describe('machineSecrets', () => {

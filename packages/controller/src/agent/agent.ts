@@ -7,7 +7,6 @@ import {
   type AgentHello,
   type AgentOpen,
   type AgentStatus,
-  agentCaptured,
   agentHello,
   agentProtocol,
   agentStatus,
@@ -19,6 +18,7 @@ import { obfuscateRfbPassword } from '@anteroom/rfb'
 import { z } from 'zod'
 import { type AgentCall, errorOf, plainText, withTrustedFailure } from './agent-errors.ts'
 import { type AgentRequest, type AgentResponse, askAgent, UnusableAnswer, upgradeToEgress } from './agent-request.ts'
+import { parseCaptureAnswer } from './capture-answer.ts'
 
 /** The controller's half of the guest link to one machine. Stateless: made from an address and a secret at any time. */
 export interface AgentLink {
@@ -91,7 +91,8 @@ export function createAgentLink({ ip, secrets, log }: AgentLinkParts): AgentLink
       throw error instanceof UnusableAnswer ? unusable(call, error.message, error) : unreachable(call, error)
     })
     if (response.status === expected) return response.body
-    throw errorOf(call, response)
+    // What a failure says is short, whatever a success may hold: no more of it is parsed.
+    throw errorOf(call, { ...response, body: response.body.subarray(0, shortBytes) })
   }
 
   return {
@@ -126,10 +127,11 @@ export function createAgentLink({ ip, secrets, log }: AgentLinkParts): AgentLink
     async capture(scope) {
       const limits = { deadlineMs: captureDeadlineMs, maxBytes: maxSealedBytes + shortBytes }
       const body = await succeed('capture', 200, { method: 'POST', path: '/v1/capture', ...limits }, scope)
-      const captured = parse('capture', agentCaptured, body)
-      // The rest is a summary of counts and names, not a second way to send megabytes.
-      if (body.length - captured.sealed.length > shortBytes) throw unusable('capture', 'the summary is too long')
-      return captured
+      try {
+        return parseCaptureAnswer(body)
+      } catch (error) {
+        throw unusable('capture', describe(error), error)
+      }
     },
     async wipe(scope) {
       await succeed('wipe', 204, { method: 'POST', path: '/v1/wipe' }, scope)
