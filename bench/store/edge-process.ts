@@ -2,9 +2,10 @@
  * `node bench/store/edge-process.ts DIR`: the controller's HTTP edge over its real store, events and reconciler, in a process of its
  * own, so that whoever measures it does not share its event loop. Hosts, machines and guests are in memory.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { silentLog, systemClock } from '@anteroom/base'
+import { keyScopes } from '@anteroom/contract'
 import { createAccess } from '../../packages/controller/src/access/access.ts'
 import { createConnections } from '../../packages/controller/src/connections/connections.ts'
 import { createHttp } from '../../packages/controller/src/http/http.ts'
@@ -43,20 +44,13 @@ const http = await createHttp({
 })
 url = await http.listen('127.0.0.1', 0)
 
-/** Keys for several clients, made as the operator's is. */
+/** Keys for several clients. */
 async function newKeys(): Promise<string[]> {
-  const keys: string[] = []
-  for (let n = 0; n < keyCount; n++) {
-    const path = join(world.home, `${n}.key`)
-    await access.ensureOperatorKey(path)
-    await store.db
-      .updateTable('api_keys')
-      .set({ name: `client ${n}` })
-      .where('name', '=', 'operator key file')
-      .execute()
-    keys.push((await readFile(path, 'utf8')).trim())
-  }
-  return keys
+  const names = Array.from({ length: keyCount }, (_, n) => `client ${n}`)
+  const made = names.map((name) =>
+    access.keys.create({ name, scopes: [...keyScopes] }, { kind: 'key', id: '', hash: '', scopes: keyScopes }),
+  )
+  return (await Promise.all(made)).map(({ secret }) => secret.expose())
 }
 
 /** One event of each session, in one transaction. Gives the moment of the commit. */

@@ -5,6 +5,8 @@ export interface Options {
   readonly json: boolean
   /** Those of the command's own flags that were given. */
   readonly flags: ReadonlySet<string>
+  /** What its own options were given, by name. */
+  readonly values?: Readonly<Record<string, string>>
 }
 
 export interface Answer {
@@ -19,6 +21,8 @@ export interface Command {
   readonly does: string
   /** Of its own, without a value. */
   readonly flags: readonly string[]
+  /** Of its own, with a value. */
+  readonly values?: readonly string[]
   /** @throws UsageError, AppError */
   run(words: readonly string[], options: Options): Promise<Answer>
 }

@@ -7,9 +7,10 @@ import { type Command, UsageError } from './command.ts'
 import { backupKey } from './commands/backup-key.ts'
 import { doctor } from './commands/doctor.ts'
 import { explain } from './commands/explain.ts'
+import { key } from './commands/key.ts'
 import { logs } from './commands/logs.ts'
 
-const commands: readonly Command[] = [doctor, explain, logs, backupKey]
+const commands: readonly Command[] = [doctor, explain, logs, key, backupKey]
 
 function usage(): string {
   const width = Math.max(...commands.map(({ synopsis }) => synopsis.length))
@@ -22,15 +23,16 @@ async function main(args: readonly string[]): Promise<number> {
   const command = commands.find((candidate) => candidate.name === name)
   if (!command)
     throw new UsageError(name?.startsWith('-') === false ? `There is no command ${name}.` : 'Say which command.')
-  const { home, json, flags, words } = read(command, rest)
-  const { text, exitCode } = await command.run(words, { home, json, flags })
+  const { words, ...options } = read(command, rest)
+  const { text, exitCode } = await command.run(words, options)
   process.stdout.write(`${text}\n`)
   return exitCode
 }
 
-function read({ flags }: Command, args: readonly string[]) {
+function read({ flags, values: valued = [] }: Command, args: readonly string[]) {
   const own = Object.fromEntries(flags.map((flag) => [flag, { type: 'boolean' as const }]))
-  const options = { ...own, home: { type: 'string' as const }, json: { type: 'boolean' as const } }
+  const withValue = Object.fromEntries(valued.map((name) => [name, { type: 'string' as const }]))
+  const options = { ...own, ...withValue, home: { type: 'string' as const }, json: { type: 'boolean' as const } }
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true })
     const given = values as Record<string, unknown>
@@ -38,6 +40,9 @@ function read({ flags }: Command, args: readonly string[]) {
       home: typeof given.home === 'string' ? given.home : '.anteroom',
       json: given.json === true,
       flags: new Set(flags.filter((flag) => given[flag] === true)),
+      values: Object.fromEntries(
+        valued.flatMap((name) => (typeof given[name] === 'string' ? [[name, given[name]] as const] : [])),
+      ),
       words: positionals,
     }
   } catch (error) {

@@ -37,6 +37,13 @@ export const requestErrors = {
     person: 'You are not allowed to do this here.',
     hint: 'Use a key that has the scope named in `detail`.',
   },
+  key_unchangeable: {
+    status: 409,
+    title: 'Key cannot be changed',
+    retryable: false,
+    person: again,
+    hint: "Create a new key instead. The operator's own is replaced when its file is removed and the controller started again.",
+  },
   origin_refused: {
     status: 403,
     title: 'Origin refused',

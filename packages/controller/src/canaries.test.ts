@@ -112,6 +112,10 @@ test('no secret is in any line of the log, in evidence, in a diagnosis or in wha
     Object.assign(secrets, { [`agent of ${id}`]: agent, [`screen of ${id}`]: rfb })
   }
   // What goes wrong inside is logged with all that is known of it.
+  const made = (await call('POST', '/v1/keys', { name: 'a', scopes: ['operator'] })) as { id: string; secret: string }
+  const turned = (await call('POST', `/v1/keys/${made.id}/rotate`)) as { secret: string }
+  Object.assign(secrets, { 'key that was made': made.secret, 'key that was rotated': turned.secret })
+  await call('GET', '/v1/keys', {}, { authorization: `Bearer ${made.secret}` })
   const bad = `${key.slice(0, -1)}x`
   secrets['key of nobody'] = bad
   await call('GET', `/v1/sessions/${failed}`, {}, { authorization: `Bearer ${bad}` })

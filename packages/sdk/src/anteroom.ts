@@ -1,4 +1,5 @@
 import { Connections } from './resources/connections.ts'
+import { Keys } from './resources/keys.ts'
 import { Sessions } from './resources/sessions.ts'
 import type { DoctorReport, Image, Machine, Pool, Provider } from './resources.ts'
 import { type AnteroomOptions, type CallOptions, Transport } from './transport.ts'
@@ -7,12 +8,14 @@ import { type AnteroomOptions, type CallOptions, Transport } from './transport.t
 export class Anteroom {
   readonly sessions: Sessions
   readonly connections: Connections
+  readonly keys: Keys
   readonly #transport: Transport
 
   constructor(options: AnteroomOptions) {
     this.#transport = new Transport(options)
     this.sessions = new Sessions(this.#transport)
     this.connections = new Connections(this.#transport)
+    this.keys = new Keys(this.#transport)
   }
 
   /** What people can sign in to; `problems` names what is wrong in definitions that could not be read. */

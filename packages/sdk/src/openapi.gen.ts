@@ -927,6 +927,225 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List API keys, newest first; never their secrets */
+        get: {
+            parameters: {
+                query?: {
+                    cursor?: string;
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            items: components["schemas"]["Key"][];
+                            next_cursor: string | null;
+                        };
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Make an API key; its secret is told in this answer only */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        name: string;
+                        scopes: ("sessions:read" | "sessions:write" | "connections:read" | "connections:write" | "credentials:read" | "operator")[];
+                        expires_in_seconds?: number;
+                    };
+                };
+            };
+            responses: {
+                /** @description Default Response */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["KeyWithSecret"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One API key */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Key"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Revoke the key at once and for ever; may be repeated */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Another secret for the key, told in this answer only; the one before opens for a while yet */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        /** @default 3600 */
+                        overlap_seconds?: number;
+                        expires_in_seconds?: number;
+                    };
+                };
+            };
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["KeyWithSecret"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/providers": {
         parameters: {
             query?: never;
@@ -1645,7 +1864,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "body_too_large" | "unsupported_media_type" | "unauthenticated" | "forbidden" | "origin_refused" | "not_found" | "method_not_allowed" | "provider_unknown" | "provider_invalid" | "idempotency_conflict" | "rate_limited" | "session_not_ready" | "session_over" | "extension_refused" | "entry_invalid" | "ticket_invalid" | "connection_needs_auth" | "config_invalid" | "capacity_exhausted" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "store_unavailable" | "image_missing" | "image_corrupt" | "snapshot_corrupt" | "snapshot_build_failed" | "image_build_failed" | "image_build_locked" | "agent_incompatible" | "vmm_missing" | "kvm_required" | "network_setup_failed" | "vmm_exited" | "boot_failed" | "boot_timeout" | "agent_unreachable" | "display_blank" | "display_lost" | "browser_crashed" | "machine_lost" | "deadline_exceeded" | "consent_denied" | "oauth_error" | "oauth_state_mismatch" | "token_exchange_failed" | "issuer_unreachable" | "egress_denied" | "egress_unreachable" | "capture_invalid" | "vault_unavailable" | "session_expired" | "session_idle" | "session_never_opened" | "session_cancelled" | "controller_locked" | "controller_unreachable" | "shutting_down" | "not_ready" | "internal";
+        ErrorCode: "invalid_request" | "body_too_large" | "unsupported_media_type" | "unauthenticated" | "forbidden" | "key_unchangeable" | "origin_refused" | "not_found" | "method_not_allowed" | "provider_unknown" | "provider_invalid" | "idempotency_conflict" | "rate_limited" | "session_not_ready" | "session_over" | "extension_refused" | "entry_invalid" | "ticket_invalid" | "connection_needs_auth" | "config_invalid" | "capacity_exhausted" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "store_unavailable" | "image_missing" | "image_corrupt" | "snapshot_corrupt" | "snapshot_build_failed" | "image_build_failed" | "image_build_locked" | "agent_incompatible" | "vmm_missing" | "kvm_required" | "network_setup_failed" | "vmm_exited" | "boot_failed" | "boot_timeout" | "agent_unreachable" | "display_blank" | "display_lost" | "browser_crashed" | "machine_lost" | "deadline_exceeded" | "consent_denied" | "oauth_error" | "oauth_state_mismatch" | "token_exchange_failed" | "issuer_unreachable" | "egress_denied" | "egress_unreachable" | "capture_invalid" | "vault_unavailable" | "session_expired" | "session_idle" | "session_never_opened" | "session_cancelled" | "controller_locked" | "controller_unreachable" | "shutting_down" | "not_ready" | "internal";
         Problem: {
             type: string;
             title: string;
@@ -1923,6 +2142,37 @@ export interface components {
                     }[];
                 }[];
             };
+        };
+        Key: {
+            id: string;
+            name: string;
+            scopes: ("sessions:read" | "sessions:write" | "connections:read" | "connections:write" | "credentials:read" | "operator")[];
+            /** @enum {string} */
+            status: "active" | "expired" | "revoked";
+            in_file: boolean;
+            /** Format: date-time */
+            created_at: string;
+            expires_at: string | null;
+            revoked_at: string | null;
+            rotated_at: string | null;
+            previous_expires_at: string | null;
+            last_used_at: string | null;
+        };
+        KeyWithSecret: {
+            id: string;
+            name: string;
+            scopes: ("sessions:read" | "sessions:write" | "connections:read" | "connections:write" | "credentials:read" | "operator")[];
+            /** @enum {string} */
+            status: "active" | "expired" | "revoked";
+            in_file: boolean;
+            /** Format: date-time */
+            created_at: string;
+            expires_at: string | null;
+            revoked_at: string | null;
+            rotated_at: string | null;
+            previous_expires_at: string | null;
+            last_used_at: string | null;
+            secret: string;
         };
         Provider: {
             name: string;

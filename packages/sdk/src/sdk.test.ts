@@ -88,6 +88,19 @@ test('what the operator asks', async () => {
   expect(await anteroom.doctor({ fix: true })).toMatchObject({ verdict: 'ok' })
 })
 
+test('keys are made, rotated and revoked', async () => {
+  const made = await anteroom.keys.create({ name: 'worker', scopes: ['operator'], expires_in_seconds: 600 })
+  const own = (secret: string) => new Anteroom({ url: edge.url, key: secret }).keys
+  expect(await own(made.secret).get(made.id)).toMatchObject({ name: 'worker', status: 'active' })
+  const rotated = await anteroom.keys.rotate(made.id, { overlapSeconds: 60, expiresInSeconds: 6000 })
+  expect(rotated.previous_expires_at).not.toBeNull()
+  const last = await anteroom.keys.rotate(made.id)
+  expect((await errorOf(own(made.secret).list())).code).toBe('unauthenticated')
+  expect((await own(last.secret).list({ limit: 1 })).items).toMatchObject([{ id: made.id }])
+  await anteroom.keys.revoke(made.id)
+  expect((await errorOf(anteroom.keys.rotate(made.id))).code).toBe('key_unchangeable')
+})
+
 describe('errors', () => {
   test('have the code, the fields and the request of the problem', async () => {
     const error = await errorOf(anteroom.sessions.create({ provider: 'demo', subject: '' }))

@@ -46,7 +46,9 @@ describe('Access', () => {
       const key = await keyInFile()
       expect(key).toMatch(/^ark_[a-z2-7]{24}_[\w-]{43}$/)
       expect((await stat(keyPath)).mode & 0o777).toBe(0o600)
-      expect(await access.byKey(key)).toEqual({ kind: 'key', id: `key_${key.slice(4, 28)}`, scopes: keyScopes })
+      expect(await access.byKey(key)).toEqual({
+        ...{ kind: 'key', id: `key_${key.slice(4, 28)}`, hash: secretHash(key), scopes: keyScopes },
+      })
       await access.ensureOperatorKey(keyPath)
       expect(await keyInFile()).toBe(key)
       expect(await readdir(directory)).toEqual(['operator.key'])
@@ -79,7 +81,7 @@ describe('Access', () => {
     test('a lesser key in the file is not made an operator', async () => {
       await access.ensureOperatorKey(keyPath)
       const key = await keyInFile()
-      await store.db.updateTable('api_keys').set({ name: 'reader', scopes: '["sessions:read"]' }).execute()
+      await store.db.updateTable('api_keys').set({ in_file: 0, scopes: '["sessions:read"]' }).execute()
       await access.ensureOperatorKey(keyPath)
       expect(await access.byKey(key)).toMatchObject({ scopes: ['sessions:read'] })
       expect(await access.byKey(await keyInFile())).toMatchObject({ scopes: keyScopes })

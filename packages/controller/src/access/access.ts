@@ -2,14 +2,20 @@ import { AppError, type Clock, newToken } from '@anteroom/base'
 import type { KeyScope } from '@anteroom/contract'
 import type { Events } from '../events/events.ts'
 import type { Store } from '../store/store.ts'
-import { ApiKeys, scopesOf } from './api-keys.ts'
+import { ApiKeys, type HeldKey, scopesOf } from './api-keys.ts'
 import { findCookie, issueCookie } from './cookies.ts'
 import { type Entry, enterSession } from './entry.ts'
+import { type Hold, KeyHolds } from './key-holds.ts'
+import { createKeys, type Keys } from './keys.ts'
 import { secretHash } from './secret-hash.ts'
+
+export type { HeldKey } from './api-keys.ts'
+export type { Hold } from './key-holds.ts'
+export type { Keys } from './keys.ts'
 
 /** Who is asking. */
 export type Principal =
-  | { readonly kind: 'key'; readonly id: string; readonly scopes: readonly KeyScope[] }
+  | (HeldKey & { readonly kind: 'key'; readonly scopes: readonly KeyScope[] })
   /** The operator in the dashboard, by cookie; every scope. */
   | { readonly kind: 'operator' }
   /** The account owner's browser, by a cookie that is bound to one session. */
@@ -17,8 +23,13 @@ export type Principal =
 
 /** API keys, the operator's one-time link, the account owner's entry. Secrets are kept as SHA-256 only. */
 export interface Access {
-  /** @throws AppError unauthenticated */
+  readonly keys: Keys
+  /** @throws AppError unauthenticated, alike for a key that is unknown, expired, revoked or was rotated away */
   byKey(bearer: string): Promise<Principal>
+  /** Does what was shown earlier still open anything? */
+  opens(key: HeldKey): Promise<boolean>
+  /** For what lasts longer than a request: ends it when the secret that opened it does not open anything any more. */
+  hold(key: HeldKey): Hold
   /** undefined for an unknown or expired cookie. */
   byCookie(value: string): Promise<Principal | undefined>
   /** Makes sure that `path` (mode 0600) holds a key with every scope that this database knows. */
@@ -39,13 +50,22 @@ const operatorCookieMs = 12 * 3_600_000
 
 export function createAccess(parts: { readonly store: Store; readonly clock: Clock; readonly events: Events }): Access {
   const { store, clock } = parts
-  const keys = new ApiKeys(store, clock)
+  const secrets = new ApiKeys(store, clock)
+  const holds = new KeyHolds(store, clock)
   return {
+    keys: createKeys(store, clock, holds),
+
     async byKey(bearer) {
-      const row = await keys.find(bearer)
-      if (!row) throw new AppError('unauthenticated', { detail: 'This key is not known here.' })
-      return { kind: 'key', id: row.id, scopes: scopesOf(row) }
+      const found = await secrets.find(bearer)
+      if (!found)
+        throw new AppError('unauthenticated', { detail: 'This key opens nothing here: unknown, expired or revoked.' })
+      secrets.noteUse(found.row)
+      return { kind: 'key', id: found.row.id, hash: found.hash, scopes: scopesOf(found.row) }
     },
+
+    opens: (key) => holds.opens(key),
+
+    hold: (key) => holds.hold(key),
 
     async byCookie(value) {
       const row = await findCookie(store.db, value, clock.now())
@@ -53,7 +73,7 @@ export function createAccess(parts: { readonly store: Store; readonly clock: Clo
       return row.session_id === null ? { kind: 'operator' } : { kind: 'visitor', sessionId: row.session_id }
     },
 
-    ensureOperatorKey: (path) => keys.ensureOperatorKey(path),
+    ensureOperatorKey: (path) => secrets.ensureOperatorKey(path),
 
     async newSignInToken(ttlSeconds) {
       const token = newToken()

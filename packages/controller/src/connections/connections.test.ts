@@ -2,9 +2,8 @@ import { newId } from '@anteroom/base'
 import { connection } from '@anteroom/contract'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openStore, type Store } from '../store/store.ts'
+import { decodeCursor, encodeCursor, openStore, type Store } from '../store/store.ts'
 import { type Connections, createConnections } from './connections.ts'
-import { decodeCursor, encodeCursor } from './page-cursor.ts'
 
 describe('Connections', () => {
   let store: Store

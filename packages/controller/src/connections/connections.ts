@@ -1,8 +1,7 @@
 import { AppError, newId } from '@anteroom/base'
 import { type Connection, captureSummary } from '@anteroom/contract'
 import { type ExpressionBuilder, sql } from 'kysely'
-import type { Row, Store, Tables, Tx } from '../store/store.ts'
-import { decodeCursor, encodeCursor } from './page-cursor.ts'
+import { decodeCursor, encodeCursor, type Row, type Store, type Tables, type Tx } from '../store/store.ts'
 
 export interface ConnectionFilter {
   readonly provider?: string

@@ -16,9 +16,12 @@ const titled = (routes: RouteEntry[]) => routes.map((route) => ({ name: `${route
 
 /** The route's address with ids of things that exist, made for this call. */
 async function addressOf({ url }: RouteEntry): Promise<string> {
+  if (url.startsWith('/v1/keys')) return url.replace(':id', idOfKey(await edge.key('operator')))
   const session = await edge.newSession()
   return url.replace(':id', url.startsWith('/v1/connections') ? (session.connection_id ?? '') : session.id)
 }
+
+const idOfKey = (secret: string): string => `key_${secret.split('_')[1]}`
 
 /** Status and code; the body of an event stream never ends. */
 async function outcome(response: Promise<Response>): Promise<{ status: number; code?: ErrorCode }> {

@@ -10,8 +10,11 @@ const edge = await startEdge()
 afterAll(() => edge.stop())
 
 const session = await edge.newSession()
-const at = (url: string): string =>
-  url.replace(':id', url.startsWith('/v1/connections') ? (session.connection_id ?? '') : session.id)
+const keyId = `key_${(await edge.key('sessions:read')).split('_')[1]}`
+const at = (url: string): string => {
+  if (url.startsWith('/v1/keys')) return url.replace(':id', keyId)
+  return url.replace(':id', url.startsWith('/v1/connections') ? (session.connection_id ?? '') : session.id)
+}
 
 describe('every wrong field is named', () => {
   test.each([

@@ -26,7 +26,7 @@ export interface HttpDeps {
   readonly examine: (how: { readonly fix: boolean }) => Promise<DoctorReport>
   readonly live: Pick<Live, 'issueTicket' | 'redeemTicket' | 'serve' | 'close'>
   readonly events: Pick<Events, 'stream'>
-  readonly access: Pick<Access, 'byKey' | 'byCookie' | 'signIn' | 'signOut' | 'enter'>
+  readonly access: Pick<Access, 'keys' | 'byKey' | 'opens' | 'hold' | 'byCookie' | 'signIn' | 'signOut' | 'enter'>
   readonly log: Log
   readonly clock: Clock
   readonly config: Pick<Config, 'listen' | 'public_url' | 'timeouts'>

@@ -18,6 +18,7 @@ import { connectionRoutes } from './routes/connections.ts'
 import { doctorRoutes } from './routes/doctor.ts'
 import { hostedPageRoutes } from './routes/hosted-page.ts'
 import { imageRoutes } from './routes/images.ts'
+import { keyRoutes } from './routes/keys.ts'
 import { acceptWebSockets, liveRoutes, terminateWebSockets, ticketRoutes } from './routes/live.ts'
 import { machineRoutes } from './routes/machines.ts'
 import { operatorRoutes } from './routes/operator.ts'
@@ -155,6 +156,7 @@ async function registerRoutes(app: HttpApp, context: RouteContext): Promise<void
   liveRoutes(app, context)
   hostedPageRoutes(app, context)
   connectionRoutes(app, context)
+  keyRoutes(app, context)
   providerRoutes(app, context)
   machineRoutes(app, context)
   imageRoutes(app, context)

@@ -1,4 +1,6 @@
 import {
+  apiKey,
+  apiKeyWithSecret,
   connection,
   createdSession,
   credential,
@@ -34,6 +36,8 @@ const components = {
   Ticket: ticket,
   Connection: connection,
   Credential: credential,
+  Key: apiKey,
+  KeyWithSecret: apiKeyWithSecret,
   Provider: providerSummary,
   Machine: machine,
   Pool: poolStatus,

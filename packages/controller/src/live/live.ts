@@ -12,6 +12,18 @@ export type { RfbEndpoint } from '@anteroom/rfb'
 
 export type LiveAccess = 'control' | 'view'
 
+/** A key, and which of its secrets, by which a ticket was asked for: its view lasts no longer than that. */
+export interface AskedBy {
+  readonly id: string
+  readonly hash: string
+}
+
+export interface Redeemed {
+  readonly access: LiveAccess
+  /** null: nobody with a key. */
+  readonly by: AskedBy | null
+}
+
 /** Of whoever has control of a session, in one view or several. */
 export interface Presence {
   /** When the view was first opened. A view that is cut opens itself again: that says nothing about a person. */
@@ -21,14 +33,22 @@ export interface Presence {
 }
 
 export interface Live {
-  issueTicket(sessionId: string, access: LiveAccess, ttlSeconds: number): Promise<Ticket>
+  issueTicket(sessionId: string, access: LiveAccess, ttlSeconds: number, by?: AskedBy | null): Promise<Ticket>
   /** Uses the ticket up. @throws AppError ticket_invalid (the same for unknown, used, late, revoked, another session's) */
-  redeemTicket(sessionId: string, ticket: string): Promise<LiveAccess>
+  redeemTicket(sessionId: string, ticket: string): Promise<Redeemed>
   /**
    * Serves RFB 3.8 (security type None) on `socket` from the machine; resolves when it is closed. Never rejects. Who opens the
-   * view with control takes it from whoever had it, and they are told; lookers-on stay.
+   * view with control takes it from whoever had it, and they are told; lookers-on stay. When `withdrawn` aborts it is closed as
+   * if its ticket had been revoked.
    */
-  serve(sessionId: string, access: LiveAccess, endpoint: RfbEndpoint, socket: WebSocket, scope: Scope): Promise<void>
+  serve(
+    sessionId: string,
+    access: LiveAccess,
+    endpoint: RfbEndpoint,
+    socket: WebSocket,
+    scope: Scope,
+    withdrawn?: AbortSignal,
+  ): Promise<void>
   /** Revokes every ticket of the session and closes its sockets with the reason. */
   close(sessionId: string, reason: LiveCloseReason): Promise<void>
   /** Number of open sockets. */
@@ -66,9 +86,9 @@ export function createLive({ store, clock, publicUrl }: LiveParts): Live {
   const presence = new Map<string, Presence>()
 
   return {
-    issueTicket: (sessionId, access, ttlSeconds) => tickets.issue(sessionId, access, ttlSeconds),
+    issueTicket: (sessionId, access, ttlSeconds, by = null) => tickets.issue(sessionId, access, ttlSeconds, by),
     redeemTicket: (sessionId, ticket) => tickets.redeem(sessionId, ticket),
-    async serve(sessionId, access, endpoint, socket, scope) {
+    async serve(sessionId, access, endpoint, socket, scope, withdrawn) {
       const { promise: stopped, resolve } = Promise.withResolvers<LiveCloseReason>()
       let isStopped = false
       const view: OpenView = {
@@ -78,6 +98,9 @@ export function createLive({ store, clock, publicUrl }: LiveParts): Live {
           resolve(reason)
         },
       }
+      const withdraw = (): void => view.stop('ticket_revoked')
+      withdrawn?.addEventListener('abort', withdraw)
+      if (withdrawn?.aborted) withdraw()
       const ofSession = views.get(sessionId) ?? new Set()
       views.set(sessionId, ofSession.add(view))
       const note = (input: Pick<Presence, 'inputAt'>): void => {

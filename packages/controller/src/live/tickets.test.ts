@@ -25,7 +25,7 @@ describe('tickets', () => {
     const issued = await live.issueTicket(sessionId, 'view', 30)
     expect(issued).toMatchObject({ access: 'view', expires_at: new Date(1_800_000_030_000).toISOString() })
     expect(issued.url).toBe(`wss://anteroom.example/v1/sessions/${sessionId}/live?ticket=${issued.ticket}`)
-    await expect(live.redeemTicket(sessionId, issued.ticket)).resolves.toBe('view')
+    await expect(live.redeemTicket(sessionId, issued.ticket)).resolves.toEqual({ access: 'view', by: null })
     await expect(live.redeemTicket(sessionId, issued.ticket)).rejects.toMatchObject({ code: 'ticket_invalid' })
   })
 
@@ -51,7 +51,7 @@ describe('tickets', () => {
     const { ticket } = await live.issueTicket(sessionId, 'control', 30)
     await expect(live.redeemTicket(otherId, ticket)).rejects.toMatchObject({ code: 'ticket_invalid' })
     await live.close(otherId, 'session_ended')
-    await expect(live.redeemTicket(sessionId, ticket)).resolves.toBe('control')
+    await expect(live.redeemTicket(sessionId, ticket)).resolves.toEqual({ access: 'control', by: null })
   })
 
   test('the database holds hashes, not for ever', async () => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { AppError, type Clock, newToken } from '@anteroom/base'
 import type { Ticket } from '@anteroom/contract'
 import type { Store } from '../store/store.ts'
-import type { LiveAccess } from './live.ts'
+import type { AskedBy, LiveAccess, Redeemed } from './live.ts'
 
 /** A ticket is worth nothing any more by then; its row is kept no longer. */
 const keepMs = 3_600_000
@@ -21,7 +21,7 @@ export class Tickets {
     this.#publicUrl = publicUrl
   }
 
-  async issue(sessionId: string, access: LiveAccess, ttlSeconds: number): Promise<Ticket> {
+  async issue(sessionId: string, access: LiveAccess, ttlSeconds: number, by: AskedBy | null): Promise<Ticket> {
     const ticket = newToken()
     const now = this.#clock.now()
     const expiresAt = now + ttlSeconds * 1000
@@ -32,14 +32,17 @@ export class Tickets {
         .execute()
       await tx
         .insertInto('tickets')
-        .values({ hash: hashOf(ticket), session_id: sessionId, access, expires_at: expiresAt })
+        .values({
+          ...{ hash: hashOf(ticket), session_id: sessionId, access, expires_at: expiresAt },
+          ...{ key_id: by?.id ?? null, key_hash: by?.hash ?? null },
+        })
         .execute()
     })
     return { ticket, access, url: this.#urlOf(sessionId, ticket), expires_at: new Date(expiresAt).toISOString() }
   }
 
   /** One statement, so that of two redemptions at the same time one finds the row used. */
-  async redeem(sessionId: string, ticket: string): Promise<LiveAccess> {
+  async redeem(sessionId: string, ticket: string): Promise<Redeemed> {
     const now = this.#clock.now()
     const used = await this.#store.db
       .updateTable('tickets')
@@ -49,10 +52,11 @@ export class Tickets {
       .where('used_at', 'is', null)
       .where('revoked_at', 'is', null)
       .where('expires_at', '>', now)
-      .returning('access')
+      .returning(['access', 'key_id', 'key_hash'])
       .executeTakeFirst()
     if (!used) throw new AppError('ticket_invalid')
-    return used.access
+    const { access, key_id: id, key_hash: hash } = used
+    return { access, by: id !== null && hash !== null ? { id, hash } : null }
   }
 
   async revokeAll(sessionId: string): Promise<void> {

@@ -196,4 +196,23 @@ export const migrations: readonly Migration[] = [
         where status <> 'ended'`,
     ],
   },
+  {
+    number: 6,
+    name: 'keys that expire, are rotated and revoked',
+    statements: [
+      `alter table api_keys add column in_file integer not null default 0 check (in_file in (0, 1))`,
+      `alter table api_keys add column expires_at integer`,
+      `alter table api_keys add column revoked_at integer`,
+      `alter table api_keys add column rotated_at integer`,
+      `alter table api_keys add column previous_hash text`,
+      `alter table api_keys add column previous_expires_at integer`,
+      `alter table api_keys add column last_used_at integer`,
+      // Until now its name told which one is the operator's.
+      `update api_keys set in_file = 1 where name = 'operator key file'`,
+      `create unique index api_keys_one_in_file on api_keys (in_file) where in_file = 1`,
+      // What lasts as long as the key of whoever asked for it.
+      `alter table tickets add column key_id text`,
+      `alter table tickets add column key_hash text`,
+    ],
+  },
 ]

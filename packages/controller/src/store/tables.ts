@@ -136,6 +136,9 @@ export interface TicketsTable {
   expires_at: number
   used_at: number | null
   revoked_at: number | null
+  /** The key by which it was asked for, and which of its secrets: what the ticket opens lasts as long. null: no key. */
+  key_id: string | null
+  key_hash: string | null
 }
 
 export interface ApiKeysTable {
@@ -144,7 +147,18 @@ export interface ApiKeysTable {
   /** SHA-256 of the key, hexadecimal. */
   hash: string
   scopes: Json<KeyScope[]>
+  /** 1: the operator's, whose secret is in a file of the state directory. */
+  in_file: Generated<number>
   created_at: number
+  /** null: never. */
+  expires_at: number | null
+  revoked_at: number | null
+  rotated_at: number | null
+  /** Hash of the secret before the last rotation, which opens until `previous_expires_at`. */
+  previous_hash: string | null
+  previous_expires_at: number | null
+  /** Written once a minute at the most. */
+  last_used_at: number | null
 }
 
 /** Cookies: of the operator (no session) or of an account owner's browser (bound to one session). */

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Log, newId, newToken } from '@anteroom/base'
-import { createAccess } from '../../src/access/access.ts'
+import { type Access, createAccess } from '../../src/access/access.ts'
 import { createConnections } from '../../src/connections/connections.ts'
 import { createHttp } from '../../src/http/http.ts'
 import { createLive } from '../../src/live/live.ts'
@@ -41,7 +41,7 @@ export async function startFuzzedEdge(log: Log) {
     port: Number(new URL(url).port),
     key: (await readFile(keyFile, 'utf8')).trim(),
     operatorCookie: `anteroom_operator=${await access.signIn(await access.newSignInToken(3600))}`,
-    ids: await inhabit(world),
+    ids: { ...(await inhabit(world)), keys: await someKeys(access) },
     document: http.app.swagger() as unknown as ApiDocument,
     async stop() {
       await http.close()
@@ -65,7 +65,17 @@ async function inhabit(world: SessionWorld) {
     sessions.map(async (id) => (await world.sessions.get(id)).connection_id ?? newId('connection')),
   )
   return {
-    session: [...sessions, newId('session')],
-    connection: [...connections, newId('connection')],
+    sessions: [...sessions, newId('session')],
+    connections: [...connections, newId('connection')],
   }
+}
+
+/** One of each kind: one that can be changed, the operator's, one that was revoked, and an id of nothing. */
+async function someKeys({ keys }: Access): Promise<string[]> {
+  const by = { kind: 'operator' } as const
+  const make = async (name: string) => (await keys.create({ name, scopes: ['sessions:read'] }, by)).key.id
+  const revoked = await make('revoked')
+  await keys.revoke(revoked)
+  const operators = (await keys.list({ limit: 100 })).items.filter(({ in_file }) => in_file)
+  return [await make('one'), await make('another'), ...operators.map(({ id }) => id), revoked, newId('key')]
 }

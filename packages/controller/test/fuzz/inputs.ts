@@ -51,7 +51,7 @@ export function inputOf(schema: Schema, document: ApiDocument): Arbitrary<unknow
     case 'boolean':
       return fc.boolean()
     case 'array':
-      return fc.array(inner(schema.items ?? {}), { maxLength: 4 })
+      return fc.array(inner(schema.items ?? {}), { minLength: schema.minItems ?? 0, maxLength: 4 })
     case 'object': {
       const fields = Object.entries(schema.properties ?? {}).map(([name, of]) => [name, inner(of)] as const)
       return fc.record(Object.fromEntries(fields), { requiredKeys: [...(schema.required ?? [])] })

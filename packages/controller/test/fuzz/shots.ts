@@ -15,7 +15,8 @@ export interface Shot {
 
 /** A request as the description has it, by somebody who may do that. */
 function good(operation: Operation, edge: FuzzedEdge): Arbitrary<Wire & { readonly json: unknown }> {
-  const ids = operation.path.startsWith('/v1/connections') ? edge.ids.connection : edge.ids.session
+  const [, , resource] = operation.path.split('/')
+  const ids = edge.ids[resource === 'connections' || resource === 'keys' ? resource : 'sessions']
   const parameters = operation.parameters ?? []
   const values = (place: string) =>
     fc.record(

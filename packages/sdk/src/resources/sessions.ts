@@ -3,7 +3,7 @@ import type { CreatedSession, Diagnosis, Page, Session, SessionEvent, SessionLog
 import { sessionEvents } from '../session-events.ts'
 import { type CallOptions, type CreateOptions, newIdempotencyKey, type Transport } from '../transport.ts'
 
-type JsonBody<Path extends keyof paths> = paths[Path] extends {
+export type JsonBody<Path extends keyof paths> = paths[Path] extends {
   post: { requestBody?: { content: { 'application/json': infer Body } } }
 }
   ? Body

@@ -2,7 +2,7 @@ import { AppError, Scope } from '@anteroom/base'
 import { createTicket, ticket } from '@anteroom/contract'
 import fastifyWebsocket from '@fastify/websocket'
 import { z } from 'zod'
-import { type LiveAccess, type RfbEndpoint, webSocketOptions } from '../../live/live.ts'
+import { type AskedBy, type LiveAccess, type RfbEndpoint, webSocketOptions } from '../../live/live.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 import { aboutRequest } from '../request-log.ts'
 import { noContent, sessionParams } from './parameters.ts'
@@ -12,6 +12,7 @@ interface Admission {
   readonly sessionId: string
   readonly access: LiveAccess
   readonly endpoint: RfbEndpoint
+  readonly by: AskedBy | null
 }
 
 declare module 'fastify' {
@@ -46,7 +47,7 @@ export function terminateWebSockets(app: HttpApp): void {
   for (const socket of app.websocketServer.clients) socket.terminate()
 }
 
-export function liveRoutes(app: HttpApp, { sessions, live, log, clock, stopping }: RouteContext): void {
+export function liveRoutes(app: HttpApp, { access: keys, sessions, live, log, clock, stopping }: RouteContext): void {
   app.decorateRequest('admission', null)
   app.route({
     method: 'GET',
@@ -64,20 +65,23 @@ export function liveRoutes(app: HttpApp, { sessions, live, log, clock, stopping 
     preHandler: async (request) => {
       if (!request.ws) throw new AppError('invalid_request', { detail: 'Open this address as a WebSocket.' })
       const { id } = request.params
-      const access = await live.redeemTicket(id, request.query.ticket)
-      request.admission = { sessionId: id, access, endpoint: await sessions.rfbEndpoint(id) }
+      const { access, by } = await live.redeemTicket(id, request.query.ticket)
+      if (by && !(await keys.opens(by))) throw new AppError('ticket_invalid')
+      request.admission = { sessionId: id, access, endpoint: await sessions.rfbEndpoint(id), by }
     },
     handler: async () => {
       throw new AppError('internal', { detail: 'a live view was not upgraded' })
     },
     wsHandler: async (socket, request) => {
       if (!request.admission) throw new AppError('internal', { detail: 'a live view was not admitted' })
-      const { sessionId, access, endpoint } = request.admission
+      const { sessionId, access, endpoint, by } = request.admission
+      const held = by ? keys.hold(by) : undefined
       const view = Scope.root('a live view', log.child(aboutRequest(request)), clock)
       const stop = (): void => view.cancel(new AppError('shutting_down'))
       stopping.addEventListener('abort', stop)
       view.log.info({ access }, 'a live view opened')
-      await live.serve(sessionId, access, endpoint, socket, view)
+      await live.serve(sessionId, access, endpoint, socket, view, held?.signal)
+      held?.release()
       view.log.info({}, 'a live view closed')
       stopping.removeEventListener('abort', stop)
     },
@@ -101,7 +105,9 @@ export function ticketRoutes(app: HttpApp, { sessions, live }: RouteContext): vo
     async (request, reply) => {
       // A browser cannot read why a WebSocket was refused, so it learns here that there is nothing to see yet.
       await sessions.rfbEndpoint(request.params.id)
-      const issued = await live.issueTicket(request.params.id, request.body.access, request.body.ttl_seconds)
+      const { access, ttl_seconds } = request.body
+      const by = request.principal?.kind === 'key' ? request.principal : null
+      const issued = await live.issueTicket(request.params.id, access, ttl_seconds, by)
       return reply.code(201).header('cache-control', 'no-store').send(issued)
     },
   )

@@ -164,7 +164,7 @@ const eventHeaders = z.looseObject({
 /** Text in the description of the API, a stream in the process; streams pass the serializer by. */
 const eventStream = z.string() as unknown as z.ZodType<Readable>
 
-function sessionEvents(app: HttpApp, { sessions, events, clock, stopping }: RouteContext): void {
+function sessionEvents(app: HttpApp, { sessions, access, events, clock, stopping }: RouteContext): void {
   app.get(
     '/v1/sessions/:id/events',
     {
@@ -187,7 +187,9 @@ function sessionEvents(app: HttpApp, { sessions, events, clock, stopping }: Rout
       await sessions.get(id)
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
-      const signal = AbortSignal.any([gone.signal, stopping])
+      const held = request.principal?.kind === 'key' ? access.hold(request.principal) : undefined
+      if (held) gone.signal.addEventListener('abort', () => held.release())
+      const signal = AbortSignal.any([gone.signal, stopping, ...(held ? [held.signal] : [])])
       const after = Number(request.headers['last-event-id'] ?? 0)
       return reply
         .type('text/event-stream')

@@ -1,0 +1,169 @@
+import { AppError, type Clock, newId, type Secret } from '@anteroom/base'
+import { type ApiKey, type CreateKey, type KeyScope, keyScopes, type RotateKey } from '@anteroom/contract'
+import { sql } from 'kysely'
+import { decodeCursor, encodeCursor, type Store, type Tx } from '../store/store.ts'
+import type { Principal } from './access.ts'
+import { type KeyRow, keyValues, newSecret, scopesOf } from './api-keys.ts'
+import type { KeyHolds } from './key-holds.ts'
+
+/** A key with the secret that nobody can be told again. */
+export interface NewSecret {
+  readonly key: ApiKey
+  readonly secret: Secret<string>
+}
+
+export interface KeyPage {
+  readonly cursor?: string
+  readonly limit: number
+}
+
+/** API keys, as whoever has the scope `operator` manages them. `by` is who asks: nobody gives a scope that they do not have. */
+export interface Keys {
+  /** Newest first, those that do not open anything any more among them. @throws AppError invalid_request (the cursor) */
+  list(page: KeyPage): Promise<{ items: ApiKey[]; next_cursor: string | null }>
+  /** @throws AppError not_found */
+  get(id: string): Promise<ApiKey>
+  /** @throws AppError forbidden */
+  create(asked: CreateKey, by: Principal): Promise<NewSecret>
+  /** The key gets another secret; the one that it had opens as well for `overlap_seconds`. @throws AppError not_found, forbidden, key_unchangeable */
+  rotate(id: string, asked: RotateKey, by: Principal): Promise<NewSecret>
+  /** From the answer on it opens nothing, and what it has open is closed. May be repeated. @throws AppError not_found, key_unchangeable */
+  revoke(id: string): Promise<void>
+}
+
+export function createKeys(store: Store, clock: Clock, holds: KeyHolds): Keys {
+  const resource = (row: KeyRow): ApiKey => toResource(row, clock.now())
+
+  async function load(db: Store['db'], id: string): Promise<KeyRow> {
+    const row = await db.selectFrom('api_keys').selectAll().where('id', '=', id).executeTakeFirst()
+    if (!row) throw new AppError('not_found', { detail: `There is no key ${id}.` })
+    return row
+  }
+
+  async function change(tx: Tx, id: string, to: Partial<KeyRow>): Promise<KeyRow> {
+    return await tx.updateTable('api_keys').set(to).where('id', '=', id).returningAll().executeTakeFirstOrThrow()
+  }
+
+  return {
+    async list({ cursor, limit }) {
+      let query = store.db
+        .selectFrom('api_keys')
+        .selectAll()
+        .orderBy('created_at', 'desc')
+        .orderBy('id', 'desc')
+        .limit(limit + 1)
+      if (cursor !== undefined) {
+        const { createdAt, id } = decodeCursor(cursor)
+        query = query.where(sql<boolean>`(created_at, id) < (${createdAt}, ${id})`)
+      }
+      const rows = await query.execute()
+      const last = rows.length > limit ? rows[limit - 1] : undefined
+      return {
+        items: rows.slice(0, limit).map(resource),
+        next_cursor: last ? encodeCursor({ createdAt: last.created_at, id: last.id }) : null,
+      }
+    },
+
+    get: async (id) => resource(await load(store.db, id)),
+
+    async create({ name, scopes, expires_in_seconds }, by) {
+      requireScopesOf(by, scopes)
+      const id = newId('key')
+      const now = clock.now()
+      const { secret, hash } = newSecret(id)
+      const expires_at = expires_in_seconds === undefined ? null : now + expires_in_seconds * 1000
+      const row = await store.db
+        .insertInto('api_keys')
+        .values(keyValues({ id, name, hash, scopes, created_at: now, expires_at }))
+        .returningAll()
+        .executeTakeFirstOrThrow()
+      return { key: resource(row), secret }
+    },
+
+    async rotate(id, { overlap_seconds, expires_in_seconds }, by) {
+      const { secret, hash } = newSecret(id)
+      const row = await store.transaction(async (tx) => {
+        const before = await load(tx, id)
+        requireChangeable(before, clock.now())
+        requireScopesOf(by, scopesOf(before))
+        const now = clock.now()
+        const overlaps = overlap_seconds > 0
+        const until = Math.min(now + overlap_seconds * 1000, before.expires_at ?? Number.POSITIVE_INFINITY)
+        return await change(tx, id, {
+          ...{ hash, rotated_at: now },
+          // The one before that ends now: a key has two secrets at the most.
+          ...{ previous_hash: overlaps ? before.hash : null, previous_expires_at: overlaps ? until : null },
+          ...(expires_in_seconds !== undefined && { expires_at: now + expires_in_seconds * 1000 }),
+        })
+      })
+      holds.changed(id)
+      return { key: resource(row), secret }
+    },
+
+    async revoke(id) {
+      await store.transaction(async (tx) => {
+        const row = await load(tx, id)
+        if (row.in_file === 1) throw unchangeable("It is the operator's, in operator.key.")
+        if (row.revoked_at === null) await change(tx, id, { revoked_at: clock.now() })
+      })
+      holds.changed(id)
+    },
+  }
+}
+
+const unchangeable = (detail: string): AppError => new AppError('key_unchangeable', { detail })
+
+function requireChangeable(row: KeyRow, now: number): void {
+  if (row.in_file === 1) throw unchangeable("It is the operator's, in operator.key.")
+  const status = statusOf(row, now)
+  if (status !== 'active') throw unchangeable(`It is ${status}.`)
+}
+
+/** A secret that somebody is given opens nothing that they could not open before. */
+function requireScopesOf(by: Principal, scopes: readonly KeyScope[]): void {
+  const own = grantable(by)
+  const missing = scopes.filter((scope) => !own.includes(scope))
+  if (missing.length === 0) return
+  throw new AppError('forbidden', {
+    detail: `Whoever gives a key needs its scopes: ${missing.join(', ')} is missing${by.kind === 'operator' ? ' in the dashboard. Use the key in operator.key' : ''}.`,
+  })
+}
+
+function grantable(by: Principal): readonly KeyScope[] {
+  switch (by.kind) {
+    case 'key':
+      return by.scopes
+    case 'operator':
+      // As for reading one: nothing that a page can do by itself.
+      return keyScopes.filter((scope) => scope !== 'credentials:read')
+    case 'visitor':
+      return []
+    default:
+      return by satisfies never
+  }
+}
+
+function statusOf(row: KeyRow, now: number): ApiKey['status'] {
+  if (row.revoked_at !== null) return 'revoked'
+  return row.expires_at !== null && row.expires_at <= now ? 'expired' : 'active'
+}
+
+const timeOrNull = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())
+
+function toResource(row: KeyRow, now: number): ApiKey {
+  const status = statusOf(row, now)
+  const overlaps = status === 'active' && row.previous_expires_at !== null && row.previous_expires_at > now
+  return {
+    id: row.id,
+    name: row.name,
+    scopes: scopesOf(row),
+    status,
+    in_file: row.in_file === 1,
+    created_at: new Date(row.created_at).toISOString(),
+    expires_at: timeOrNull(row.expires_at),
+    revoked_at: timeOrNull(row.revoked_at),
+    rotated_at: timeOrNull(row.rotated_at),
+    previous_expires_at: overlaps ? timeOrNull(row.previous_expires_at) : null,
+    last_used_at: timeOrNull(row.last_used_at),
+  }
+}
