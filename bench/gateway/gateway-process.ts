@@ -17,6 +17,14 @@ const sockets = new WebSocketServer({ server, ...webSocketOptions })
 const endpoint = { ip: '127.0.0.1', port: target, password }
 let sessions = 0
 // A session each: who opens one with control takes it from whoever had it.
-sockets.on('connection', (socket) => void live.serve(`ses_bench_${++sessions}`, 'control', endpoint, socket, scope))
+sockets.on('connection', (socket) => {
+  const admission = {
+    sessionId: `ses_bench_${++sessions}`,
+    access: 'control',
+    holder: { principal: 'bench', cookie: null, key: null },
+    ticket: '',
+  } as const
+  void live.serve(admission, endpoint, socket, scope)
+})
 await once(server.listen(0, '127.0.0.1'), 'listening')
 answerParent((server.address() as AddressInfo).port, async () => null)

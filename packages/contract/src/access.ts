@@ -26,6 +26,12 @@ export type LiveCloseReason = keyof typeof liveCloseCodes
 export const createTicket = z.strictObject({
   access: z.enum(['control', 'view']).default('control'),
   ttl_seconds: z.number().int().min(5).max(300).default(30),
+  /** Of the integrator's own page that it is handed to: no page of another origin can use it. Not for tickets of a cookie. */
+  origin: z
+    .url({ protocol: /^https?$/ })
+    .max(300)
+    .refine((origin) => new URL(origin).origin === origin, 'must be an origin, such as https://app.example.com')
+    .exactOptional(),
 })
 export const ticket = z.object({
   ticket: z.string(),

@@ -471,6 +471,8 @@ export interface paths {
                         access?: "control" | "view";
                         /** @default 30 */
                         ttl_seconds?: number;
+                        /** Format: uri */
+                        origin?: string;
                     };
                 };
             };
@@ -542,6 +544,7 @@ export interface paths {
             parameters: {
                 query: {
                     ticket: string;
+                    reconnect?: "1";
                 };
                 header?: never;
                 path: {

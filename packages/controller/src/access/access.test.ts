@@ -119,7 +119,7 @@ describe('Access', () => {
     test('signs in once', async () => {
       const token = await access.newSignInToken(60)
       const cookie = await access.signIn(token)
-      expect(await access.byCookie(cookie)).toEqual({ kind: 'operator' })
+      expect(await access.byCookie(cookie)).toMatchObject({ kind: 'operator' })
       await expect(access.signIn(token)).rejects.toMatchObject({ code: 'entry_invalid' })
       const text = await databaseText()
       expect(text).not.toContain(token)
@@ -147,7 +147,7 @@ describe('Access', () => {
       await access.signOut(mine)
       await access.signOut('unknown')
       expect(await access.byCookie(mine)).toBeUndefined()
-      expect(await access.byCookie(other)).toEqual({ kind: 'operator' })
+      expect(await access.byCookie(other)).toMatchObject({ kind: 'operator' })
     })
 
     test('the cookie ends after twelve hours', async () => {
@@ -197,7 +197,7 @@ describe('Access', () => {
       const secret = newToken()
       const id = await newSession(secret)
       const cookie = await enter(id, secret)
-      expect(await access.byCookie(cookie)).toEqual({ kind: 'visitor', sessionId: id })
+      expect(await access.byCookie(cookie)).toMatchObject({ kind: 'visitor', sessionId: id })
       await expect(access.enter(id, secret)).rejects.toMatchObject({ code: 'entry_invalid' })
       expect(await eventTypes()).toEqual(['entered {}', 'entry_refused {"reason":"used"}'])
       const row = await store.db.selectFrom('sessions').selectAll().executeTakeFirstOrThrow()
@@ -303,7 +303,7 @@ describe('Access', () => {
         .execute()
       const cookie = await enter(id, secret)
       now += 3_600_000 + 14 * 60_000
-      expect(await access.byCookie(cookie)).toEqual({ kind: 'visitor', sessionId: id })
+      expect(await access.byCookie(cookie)).toMatchObject({ kind: 'visitor', sessionId: id })
     })
 
     test('the cookie outlives the session so that the result can be read, then ends', async () => {
@@ -311,7 +311,7 @@ describe('Access', () => {
       const id = await newSession(secret)
       const cookie = await enter(id, secret)
       now += 900_000 + 14 * 60_000
-      expect(await access.byCookie(cookie)).toEqual({ kind: 'visitor', sessionId: id })
+      expect(await access.byCookie(cookie)).toMatchObject({ kind: 'visitor', sessionId: id })
       now += 60_000
       expect(await access.byCookie(cookie)).toBeUndefined()
     })

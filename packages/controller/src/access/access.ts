@@ -16,10 +16,10 @@ export type { Keys } from './keys.ts'
 /** Who is asking. */
 export type Principal =
   | (HeldKey & { readonly kind: 'key'; readonly scopes: readonly KeyScope[] })
-  /** The operator in the dashboard, by cookie; every scope. */
-  | { readonly kind: 'operator' }
+  /** The operator in the dashboard, by cookie (here its hash); every scope. */
+  | { readonly kind: 'operator'; readonly cookie: string }
   /** The account owner's browser, by a cookie that is bound to one session. */
-  | { readonly kind: 'visitor'; readonly sessionId: string }
+  | { readonly kind: 'visitor'; readonly sessionId: string; readonly cookie: string }
 
 /** API keys, the operator's one-time link, the account owner's entry. Secrets are kept as SHA-256 only. */
 export interface Access {
@@ -70,7 +70,8 @@ export function createAccess(parts: { readonly store: Store; readonly clock: Clo
     async byCookie(value) {
       const row = await findCookie(store.db, value, clock.now())
       if (!row) return undefined
-      return row.session_id === null ? { kind: 'operator' } : { kind: 'visitor', sessionId: row.session_id }
+      const { session_id: sessionId, hash: cookie } = row
+      return sessionId === null ? { kind: 'operator', cookie } : { kind: 'visitor', sessionId, cookie }
     },
 
     ensureOperatorKey: (path) => secrets.ensureOperatorKey(path),

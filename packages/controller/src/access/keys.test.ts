@@ -131,8 +131,8 @@ test('what opens nothing any more is not rotated; the one in the file neither th
 
 test('nobody gives a scope that they do not have, neither by a new key nor by rotating one', async () => {
   const lesser: Principal = { ...all, scopes: ['operator', 'sessions:read'] }
-  const dashboard: Principal = { kind: 'operator' }
-  const visitor: Principal = { kind: 'visitor', sessionId: newId('session') }
+  const dashboard: Principal = { kind: 'operator', cookie: 'c' }
+  const visitor: Principal = { kind: 'visitor', cookie: 'c', sessionId: newId('session') }
   const { key } = await create({ scopes: ['sessions:read', 'credentials:read'] })
   for (const by of [lesser, dashboard, visitor]) {
     await expect(create({ scopes: ['credentials:read'] }, by)).rejects.toMatchObject({ code: 'forbidden' })

@@ -55,7 +55,7 @@ export function authorise(app: FastifyInstance, access: Authenticator, origins: 
     const route = request.routeOptions.config.access
     if (!route || route.scope === 'public') {
       await count(byAddress, request)
-      if (isMutating(request) || request.ws) origins.check(request)
+      if ((isMutating(request) || request.ws) && !route?.checksOrigin) origins.check(request)
       return
     }
     const { principal, byCookie } = await identify(request, access).catch(async (error: unknown) => {

@@ -24,7 +24,7 @@ export interface HttpDeps {
   readonly pool: Pick<Pool, 'status' | 'capacity'>
   readonly machines: () => Promise<Machine[]>
   readonly examine: (how: { readonly fix: boolean }) => Promise<DoctorReport>
-  readonly live: Pick<Live, 'issueTicket' | 'redeemTicket' | 'serve' | 'close'>
+  readonly live: Pick<Live, 'issueTicket' | 'redeemTicket' | 'serve' | 'close' | 'revokeOfCookie'>
   readonly events: Pick<Events, 'stream'>
   readonly access: Pick<Access, 'keys' | 'byKey' | 'opens' | 'hold' | 'byCookie' | 'signIn' | 'signOut' | 'enter'>
   readonly log: Log

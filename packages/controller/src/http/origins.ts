@@ -32,10 +32,15 @@ export class Origins {
     return url.origin
   }
 
+  /** The origin of the page that sent the request, unless it is one of this controller's; undefined, too, where no page did. */
+  foreign(request: FastifyRequest): string | undefined {
+    const { origin } = request.headers
+    return origin === undefined || origin === this.of(request) ? undefined : origin
+  }
+
   /** Refuses what a page of another origin sends. @throws AppError origin_refused */
   check(request: FastifyRequest): void {
-    const { origin } = request.headers
-    if (origin !== undefined && origin !== this.of(request))
+    if (this.foreign(request) !== undefined)
       throw new AppError('origin_refused', { detail: 'The Origin header does not name this controller.' })
   }
 

@@ -7,6 +7,8 @@ export interface RouteAccess {
   readonly scope: KeyScope | 'public'
   /** May the account owner's browser do this, to the session that its cookie is bound to? */
   readonly visitor?: true
+  /** Pages of other origins may come: the route itself says which. */
+  readonly checksOrigin?: true
   /** Refuses cookies: nothing that a page can do by itself. */
   readonly keysOnly?: true
 }

@@ -143,7 +143,8 @@ export async function startGateway(scope: Scope) {
     const socket = new WebSocket(`ws://127.0.0.1:${(sockets.address() as AddressInfo).port}`, 'binary', options)
     const viewer = watchViewer(socket)
     const [gatewaySocket] = await arrived
-    const served = live.serve(sessionId, access, endpoint, gatewaySocket, scope)
+    const admission = { sessionId, access, holder: { principal: 'test', cookie: null, key: null }, ticket: '' }
+    const served = live.serve(admission, endpoint, gatewaySocket, scope)
     await once(socket, 'open')
     return { ...viewer, gatewaySocket, served }
   }

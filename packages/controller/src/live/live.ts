@@ -12,18 +12,6 @@ export type { RfbEndpoint } from '@anteroom/rfb'
 
 export type LiveAccess = 'control' | 'view'
 
-/** A key, and which of its secrets, by which a ticket was asked for: its view lasts no longer than that. */
-export interface AskedBy {
-  readonly id: string
-  readonly hash: string
-}
-
-export interface Redeemed {
-  readonly access: LiveAccess
-  /** null: nobody with a key. */
-  readonly by: AskedBy | null
-}
-
 /** Of whoever has control of a session, in one view or several. */
 export interface Presence {
   /** When the view was first opened. A view that is cut opens itself again: that says nothing about a person. */
@@ -32,18 +20,62 @@ export interface Presence {
   readonly inputAt: number | undefined
 }
 
+/** A key, and which of its secrets, by which a ticket was asked for: its view lasts no longer than that. */
+export interface AskedBy {
+  readonly id: string
+  readonly hash: string
+}
+
+/** Whose a ticket and its view are. */
+export interface Holder {
+  /** Who asked for the ticket: an API key's id, `operator`, `visitor` and the session. */
+  readonly principal: string
+  /** Hash of the cookie that asked for it, and that alone may use it; null: for whoever it is handed to. */
+  readonly cookie: string | null
+  readonly key: AskedBy | null
+}
+
+export interface TicketOrder {
+  readonly access: LiveAccess
+  readonly ttlSeconds: number
+  readonly holder: Holder
+  /** Of the only page that may use it; left out: this controller's own pages, and programs. */
+  readonly origin?: string
+}
+
+export interface TicketUse {
+  readonly ticket: string
+  /** Hashes of the cookies in force that came along. */
+  readonly cookies: readonly string[]
+  /** Of the page that presents it, unless it is this controller's own. */
+  readonly origin?: string
+  /** It was used before, by the cookie that it belongs to: its time may be over, but it must not be revoked. */
+  readonly isReconnect: boolean
+}
+
+/** What a redeemed ticket admits to. */
+export interface Admission {
+  readonly sessionId: string
+  readonly access: LiveAccess
+  readonly holder: Holder
+  /** Hash of the ticket. */
+  readonly ticket: string
+}
+
 export interface Live {
-  issueTicket(sessionId: string, access: LiveAccess, ttlSeconds: number, by?: AskedBy | null): Promise<Ticket>
-  /** Uses the ticket up. @throws AppError ticket_invalid (the same for unknown, used, late, revoked, another session's) */
-  redeemTicket(sessionId: string, ticket: string): Promise<Redeemed>
+  issueTicket(sessionId: string, order: TicketOrder): Promise<Ticket>
+  /**
+   * Uses the ticket up.
+   * @throws AppError ticket_invalid, the same for unknown, used, late, revoked, another session's, another cookie's, another origin's
+   */
+  redeemTicket(sessionId: string, use: TicketUse): Promise<Admission>
   /**
    * Serves RFB 3.8 (security type None) on `socket` from the machine; resolves when it is closed. Never rejects. Who opens the
    * view with control takes it from whoever had it, and they are told; lookers-on stay. When `withdrawn` aborts it is closed as
    * if its ticket had been revoked.
    */
   serve(
-    sessionId: string,
-    access: LiveAccess,
+    admission: Admission,
     endpoint: RfbEndpoint,
     socket: WebSocket,
     scope: Scope,
@@ -51,6 +83,8 @@ export interface Live {
   ): Promise<void>
   /** Revokes every ticket of the session and closes its sockets with the reason. */
   close(sessionId: string, reason: LiveCloseReason): Promise<void>
+  /** The same for all that belongs to a cookie (by its hash) that is in force no more. */
+  revokeOfCookie(cookie: string): Promise<void>
   /** Number of open sockets. */
   viewers(sessionId: string): number
   /** undefined: nobody with control has opened the view since this process began. */
@@ -68,8 +102,7 @@ export const webSocketOptions = {
   handleProtocols: (offered) => (offered.has('binary') ? 'binary' : false),
 } as const satisfies ServerOptions
 
-interface OpenView {
-  readonly access: LiveAccess
+interface OpenView extends Pick<Admission, 'access' | 'holder'> {
   stop(reason: LiveCloseReason): void
 }
 
@@ -86,13 +119,14 @@ export function createLive({ store, clock, publicUrl }: LiveParts): Live {
   const presence = new Map<string, Presence>()
 
   return {
-    issueTicket: (sessionId, access, ttlSeconds, by = null) => tickets.issue(sessionId, access, ttlSeconds, by),
-    redeemTicket: (sessionId, ticket) => tickets.redeem(sessionId, ticket),
-    async serve(sessionId, access, endpoint, socket, scope, withdrawn) {
+    issueTicket: (sessionId, order) => tickets.issue(sessionId, order),
+    redeemTicket: (sessionId, use) => tickets.redeem(sessionId, use),
+    async serve({ sessionId, access, holder, ticket }, endpoint, socket, scope, withdrawn) {
       const { promise: stopped, resolve } = Promise.withResolvers<LiveCloseReason>()
       let isStopped = false
       const view: OpenView = {
         access,
+        holder,
         stop: (reason) => {
           isStopped = true
           resolve(reason)
@@ -103,6 +137,11 @@ export function createLive({ store, clock, publicUrl }: LiveParts): Live {
       if (withdrawn?.aborted) withdraw()
       const ofSession = views.get(sessionId) ?? new Set()
       views.set(sessionId, ofSession.add(view))
+      // Revoked after it was redeemed and before the view was among those that are closed.
+      void tickets.isRevoked(ticket).then(
+        (isRevoked) => isRevoked && view.stop('ticket_revoked'),
+        () => view.stop('machine_lost'),
+      )
       const note = (input: Pick<Presence, 'inputAt'>): void => {
         if (isStopped || access !== 'control') return
         presence.set(sessionId, { openedAt: clock.now(), ...presence.get(sessionId), ...input })
@@ -118,10 +157,18 @@ export function createLive({ store, clock, publicUrl }: LiveParts): Live {
       if (ofSession.size === 0) views.delete(sessionId)
     },
     async close(sessionId, reason) {
-      // The sockets first: they close even where the database does not answer.
-      for (const view of views.get(sessionId) ?? []) view.stop(reason)
+      // The sockets first: they close even where the database does not answer. And again, for who came in meanwhile.
+      const stopAll = (): void => views.get(sessionId)?.forEach((view) => void view.stop(reason))
+      stopAll()
       if (reason !== 'ticket_revoked') presence.delete(sessionId)
       await tickets.revokeAll(sessionId)
+      stopAll()
+    },
+    async revokeOfCookie(cookie) {
+      // The tickets first: nobody comes in by one while the views are closed.
+      await tickets.revokeOfCookie(cookie)
+      for (const ofSession of views.values())
+        for (const view of ofSession) if (view.holder.cookie === cookie) view.stop('ticket_revoked')
     },
     presenceOf: (sessionId) => presence.get(sessionId),
     viewers: (sessionId) => views.get(sessionId)?.size ?? 0,

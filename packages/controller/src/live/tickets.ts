@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { AppError, type Clock, newToken } from '@anteroom/base'
 import type { Ticket } from '@anteroom/contract'
 import type { Store } from '../store/store.ts'
-import type { AskedBy, LiveAccess, Redeemed } from './live.ts'
+import type { Admission, TicketOrder, TicketUse } from './live.ts'
 
 /** A ticket is worth nothing any more by then; its row is kept no longer. */
 const keepMs = 3_600_000
@@ -21,7 +21,8 @@ export class Tickets {
     this.#publicUrl = publicUrl
   }
 
-  async issue(sessionId: string, access: LiveAccess, ttlSeconds: number, by: AskedBy | null): Promise<Ticket> {
+  async issue(sessionId: string, order: TicketOrder): Promise<Ticket> {
+    const { access, ttlSeconds, holder, origin = null } = order
     const ticket = newToken()
     const now = this.#clock.now()
     const expiresAt = now + ttlSeconds * 1000
@@ -34,7 +35,8 @@ export class Tickets {
         .insertInto('tickets')
         .values({
           ...{ hash: hashOf(ticket), session_id: sessionId, access, expires_at: expiresAt },
-          ...{ key_id: by?.id ?? null, key_hash: by?.hash ?? null },
+          ...{ principal: holder.principal, cookie_hash: holder.cookie, origin },
+          ...{ key_id: holder.key?.id ?? null, key_hash: holder.key?.hash ?? null },
         })
         .execute()
     })
@@ -42,21 +44,38 @@ export class Tickets {
   }
 
   /** One statement, so that of two redemptions at the same time one finds the row used. */
-  async redeem(sessionId: string, ticket: string): Promise<Redeemed> {
+  async redeem(sessionId: string, { ticket, cookies, origin, isReconnect }: TicketUse): Promise<Admission> {
     const now = this.#clock.now()
     const used = await this.#store.db
       .updateTable('tickets')
       .set({ used_at: now })
       .where('hash', '=', hashOf(ticket))
       .where('session_id', '=', sessionId)
-      .where('used_at', 'is', null)
       .where('revoked_at', 'is', null)
-      .where('expires_at', '>', now)
-      .returning(['access', 'key_id', 'key_hash'])
+      .where('origin', origin === undefined ? 'is' : '=', origin ?? null)
+      .where(({ and, or, eb }) =>
+        isReconnect
+          ? and([eb('used_at', 'is not', null), eb('cookie_hash', 'in', cookies)])
+          : and([
+              ...[eb('used_at', 'is', null), eb('expires_at', '>', now)],
+              or([eb('cookie_hash', 'is', null), eb('cookie_hash', 'in', cookies)]),
+            ]),
+      )
+      .returning(['access', 'principal', 'cookie_hash', 'key_id', 'key_hash'])
       .executeTakeFirst()
     if (!used) throw new AppError('ticket_invalid')
-    const { access, key_id: id, key_hash: hash } = used
-    return { access, by: id !== null && hash !== null ? { id, hash } : null }
+    const { access, principal, cookie_hash: cookie, key_id: id, key_hash: hash } = used
+    const key = id !== null && hash !== null ? { id, hash } : null
+    return { sessionId, access, holder: { principal, cookie, key }, ticket: hashOf(ticket) }
+  }
+
+  async isRevoked(hash: string): Promise<boolean> {
+    const row = await this.#store.db
+      .selectFrom('tickets')
+      .select('revoked_at')
+      .where('hash', '=', hash)
+      .executeTakeFirst()
+    return (row?.revoked_at ?? null) !== null
   }
 
   async revokeAll(sessionId: string): Promise<void> {
@@ -64,6 +83,15 @@ export class Tickets {
       .updateTable('tickets')
       .set({ revoked_at: this.#clock.now() })
       .where('session_id', '=', sessionId)
+      .where('revoked_at', 'is', null)
+      .execute()
+  }
+
+  async revokeOfCookie(cookie: string): Promise<void> {
+    await this.#store.db
+      .updateTable('tickets')
+      .set({ revoked_at: this.#clock.now() })
+      .where('cookie_hash', '=', cookie)
       .where('revoked_at', 'is', null)
       .execute()
   }

@@ -44,8 +44,11 @@ async function liveOne(): Promise<void> {
   const id = await world.create()
   await world.reaches(id, 'ready')
   const live = createLive({ store, clock, publicUrl: () => 'http://127.0.0.1:4400' })
-  const { ticket } = await live.issueTicket(id, 'view', 60)
-  await live.redeemTicket(id, ticket)
+  const holder = { principal: 'key_a', cookie: 'c', key: null }
+  const { ticket } = await live.issueTicket(id, { access: 'view', ttlSeconds: 60, holder })
+  await live.redeemTicket(id, { ticket, cookies: ['c'], isReconnect: false })
+  await live.redeemTicket(id, { ticket, cookies: ['c'], isReconnect: true })
+  await live.revokeOfCookie('c')
   const access = createAccess({ store, clock, events })
   const created = await world.sessions.create(
     { provider: 'idp', subject: 'you' },

@@ -140,7 +140,8 @@ export function createSessions(deps: SessionDeps): Sessions {
 
     async rfbEndpoint(id) {
       const row = await rows.load(store.db, id)
-      if (!isOpen(row.status)) throw new AppError('session_over')
+      // Asked to end, it is over for whoever wants to look, before anything is taken down.
+      if (!isOpen(row.status) || row.end_requested !== null) throw new AppError('session_over')
       const lease =
         isLive(row.status) && row.status !== 'vm_created' ? await deps.leases.ofSession(store.db, id) : undefined
       if (!lease) throw new AppError('session_not_ready', { detail: `the session is ${row.status}; it must be ready` })

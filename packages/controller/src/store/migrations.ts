@@ -215,4 +215,29 @@ export const migrations: readonly Migration[] = [
       `alter table tickets add column key_hash text`,
     ],
   },
+  {
+    number: 7,
+    name: 'whose a ticket is',
+    statements: [
+      // Tickets live for minutes, and pages ask for new ones: those of before say not whose they are, and go.
+      `drop table tickets`,
+      `create table tickets (
+        hash text primary key,
+        session_id text not null,
+        access text not null check (access in ('control', 'view')),
+        principal text not null,
+        cookie_hash text,
+        key_id text,
+        key_hash text,
+        origin text,
+        expires_at integer not null,
+        used_at integer,
+        revoked_at integer,
+        check (cookie_hash is null or (origin is null and key_id is null))
+      )`,
+      `create index tickets_by_session on tickets (session_id)`,
+      `create index tickets_by_expiry on tickets (expires_at)`,
+      `create index tickets_by_cookie on tickets (cookie_hash) where cookie_hash is not null`,
+    ],
+  },
 ]

@@ -133,6 +133,12 @@ export interface TicketsTable {
   hash: string
   session_id: string
   access: 'control' | 'view'
+  /** Who asked for it: an API key's id, `operator`, `visitor` and the session. */
+  principal: string
+  /** SHA-256 of the cookie that asked for it, and that alone may use it; null: asked for with a key. */
+  cookie_hash: string | null
+  /** Of the one page that may use it; null: this controller's own, and programs. */
+  origin: string | null
   expires_at: number
   used_at: number | null
   revoked_at: number | null

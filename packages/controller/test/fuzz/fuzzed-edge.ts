@@ -72,7 +72,7 @@ async function inhabit(world: SessionWorld) {
 
 /** One of each kind: one that can be changed, the operator's, one that was revoked, and an id of nothing. */
 async function someKeys({ keys }: Access): Promise<string[]> {
-  const by = { kind: 'operator' } as const
+  const by = { kind: 'operator', cookie: 'c' } as const
   const make = async (name: string) => (await keys.create({ name, scopes: ['sessions:read'] }, by)).key.id
   const revoked = await make('revoked')
   await keys.revoke(revoked)

@@ -65,16 +65,21 @@ export class Sessions {
     )
   }
 
-  /** Opens one live view, once. @throws AnteroomError session_not_ready, session_over */
+  /** Opens one live view, once; with `origin`, only from a page of that origin. @throws AnteroomError session_not_ready, session_over */
   async ticket(
     id: string,
     {
       access = 'control',
       ttlSeconds,
+      origin,
       ...options
-    }: CallOptions & { access?: Ticket['access']; ttlSeconds?: number } = {},
+    }: CallOptions & { access?: Ticket['access']; ttlSeconds?: number; origin?: string } = {},
   ): Promise<Ticket> {
-    const body = { access, ...(ttlSeconds !== undefined && { ttl_seconds: ttlSeconds }) }
+    const body = {
+      access,
+      ...(ttlSeconds !== undefined && { ttl_seconds: ttlSeconds }),
+      ...(origin !== undefined && { origin }),
+    }
     return await this.#transport.call(options, (fetch) =>
       this.#transport.api.POST('/v1/sessions/{id}/tickets', { params: at(id), body, fetch }),
     )

@@ -1,23 +1,17 @@
 import { AppError, Scope } from '@anteroom/base'
 import { createTicket, ticket } from '@anteroom/contract'
 import fastifyWebsocket from '@fastify/websocket'
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { type AskedBy, type LiveAccess, type RfbEndpoint, webSocketOptions } from '../../live/live.ts'
+import { type Admission, type RfbEndpoint, webSocketOptions } from '../../live/live.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 import { aboutRequest } from '../request-log.ts'
+import { principalsOf, ticketHolder } from '../ticket-holder.ts'
 import { noContent, sessionParams } from './parameters.ts'
-
-/** What a redeemed ticket admits to. */
-interface Admission {
-  readonly sessionId: string
-  readonly access: LiveAccess
-  readonly endpoint: RfbEndpoint
-  readonly by: AskedBy | null
-}
 
 declare module 'fastify' {
   interface FastifyRequest {
-    admission: Admission | null
+    admitted: { readonly admission: Admission; readonly endpoint: RfbEndpoint } | null
   }
   interface FastifyContextConfig {
     webSocket?: true
@@ -47,40 +41,50 @@ export function terminateWebSockets(app: HttpApp): void {
   for (const socket of app.websocketServer.clients) socket.terminate()
 }
 
-export function liveRoutes(app: HttpApp, { access: keys, sessions, live, log, clock, stopping }: RouteContext): void {
-  app.decorateRequest('admission', null)
+const liveQuery = z.strictObject({
+  ticket: z.string().min(1).max(200),
+  /** The ticket opened the view before; only the cookie that it belongs to opens it again. */
+  reconnect: z.literal('1').exactOptional(),
+})
+
+const originOfCookie = (): AppError =>
+  new AppError('invalid_request', {
+    fields: [{ pointer: '/origin', message: 'is for tickets that are asked for with a key' }],
+  })
+
+export function liveRoutes(app: HttpApp, context: RouteContext): void {
+  const { access: people, live, log, clock, stopping } = context
+  app.decorateRequest('admitted', null)
   app.route({
     method: 'GET',
     url: '/v1/sessions/:id/live',
     // The ticket says who may; it was given to somebody who was allowed to ask for it.
-    config: { access: { scope: 'public' }, webSocket: true },
+    config: { access: { scope: 'public', checksOrigin: true }, webSocket: true },
     schema: {
       tags: ['sessions'],
       summary: 'The live view: RFB over a WebSocket (subprotocol `binary`), admitted by a ticket',
       params: sessionParams,
-      querystring: z.strictObject({ ticket: z.string().min(1).max(200) }),
+      querystring: liveQuery,
       response: { 101: noContent },
     },
     // Everything that can be refused is refused here, before the upgrade.
     preHandler: async (request) => {
       if (!request.ws) throw new AppError('invalid_request', { detail: 'Open this address as a WebSocket.' })
-      const { id } = request.params
-      const { access, by } = await live.redeemTicket(id, request.query.ticket)
-      if (by && !(await keys.opens(by))) throw new AppError('ticket_invalid')
-      request.admission = { sessionId: id, access, endpoint: await sessions.rfbEndpoint(id), by }
+      request.admitted = await admit(request, request.params.id, request.query, context)
     },
     handler: async () => {
       throw new AppError('internal', { detail: 'a live view was not upgraded' })
     },
     wsHandler: async (socket, request) => {
-      if (!request.admission) throw new AppError('internal', { detail: 'a live view was not admitted' })
-      const { sessionId, access, endpoint, by } = request.admission
-      const held = by ? keys.hold(by) : undefined
+      if (!request.admitted) throw new AppError('internal', { detail: 'a live view was not admitted' })
+      const { admission, endpoint } = request.admitted
+      const { key, principal } = admission.holder
+      const held = key ? people.hold(key) : undefined
       const view = Scope.root('a live view', log.child(aboutRequest(request)), clock)
       const stop = (): void => view.cancel(new AppError('shutting_down'))
       stopping.addEventListener('abort', stop)
-      view.log.info({ access }, 'a live view opened')
-      await live.serve(sessionId, access, endpoint, socket, view, held?.signal)
+      view.log.info({ access: admission.access, by: principal }, 'a live view opened')
+      await live.serve(admission, endpoint, socket, view, held?.signal)
       held?.release()
       view.log.info({}, 'a live view closed')
       stopping.removeEventListener('abort', stop)
@@ -88,7 +92,28 @@ export function liveRoutes(app: HttpApp, { access: keys, sessions, live, log, cl
   })
 }
 
-export function ticketRoutes(app: HttpApp, { sessions, live }: RouteContext): void {
+/** @throws AppError ticket_invalid, session_over, session_not_ready; origin_refused for a page of an origin that no ticket names */
+async function admit(
+  request: FastifyRequest,
+  id: string,
+  { ticket, reconnect }: z.infer<typeof liveQuery>,
+  { access, live, sessions, origins }: RouteContext,
+) {
+  const origin = origins.foreign(request)
+  const cookies = (await principalsOf(request, access)).map(({ cookie }) => cookie)
+  const use = { ticket, cookies, isReconnect: reconnect !== undefined, ...(origin !== undefined && { origin }) }
+  try {
+    const admission = await live.redeemTicket(id, use)
+    const { key } = admission.holder
+    if (key && !(await access.opens(key))) throw new AppError('ticket_invalid')
+    return { admission, endpoint: await sessions.rfbEndpoint(id) }
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'ticket_invalid') origins.check(request)
+    throw error
+  }
+}
+
+export function ticketRoutes(app: HttpApp, { sessions, live, access: people }: RouteContext): void {
   const access = { scope: 'sessions:write', visitor: true } as const
   app.post(
     '/v1/sessions/:id/tickets',
@@ -105,9 +130,10 @@ export function ticketRoutes(app: HttpApp, { sessions, live }: RouteContext): vo
     async (request, reply) => {
       // A browser cannot read why a WebSocket was refused, so it learns here that there is nothing to see yet.
       await sessions.rfbEndpoint(request.params.id)
-      const { access, ttl_seconds } = request.body
-      const by = request.principal?.kind === 'key' ? request.principal : null
-      const issued = await live.issueTicket(request.params.id, access, ttl_seconds, by)
+      const { access, ttl_seconds: ttlSeconds, ...page } = request.body
+      const holder = await ticketHolder(request, request.params.id, people)
+      if (page.origin !== undefined && holder.cookie !== null) throw originOfCookie()
+      const issued = await live.issueTicket(request.params.id, { access, ttlSeconds, holder, ...page })
       return reply.code(201).header('cache-control', 'no-store').send(issued)
     },
   )

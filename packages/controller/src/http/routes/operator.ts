@@ -5,7 +5,7 @@ import { noBody, noContent } from './parameters.ts'
 
 const tags = ['operator']
 
-export function operatorRoutes(app: HttpApp, { access, origins }: RouteContext): void {
+export function operatorRoutes(app: HttpApp, { access, live, origins }: RouteContext): void {
   app.post(
     '/v1/operator/sign-in',
     {
@@ -33,7 +33,10 @@ export function operatorRoutes(app: HttpApp, { access, origins }: RouteContext):
     },
     async (request, reply) => {
       const cookie = request.cookies[operatorCookie]
+      // Screens that this browser has open go with it.
+      const principal = cookie === undefined ? undefined : await access.byCookie(cookie)
       if (cookie !== undefined) await access.signOut(cookie)
+      if (principal?.kind === 'operator') await live.revokeOfCookie(principal.cookie)
       return reply
         .clearCookie(operatorCookie, { ...origins.cookieOptions(request), path: '/' })
         .code(204)

@@ -1,0 +1,30 @@
+import type { FastifyRequest } from 'fastify'
+import type { Access, Principal } from '../access/access.ts'
+import type { Holder } from '../live/live.ts'
+import { operatorCookie, principalName, visitorCookie } from './authorisation.ts'
+
+type Cookies = Pick<Access, 'byCookie'>
+
+/**
+ * Whose ticket it will be. A browser may be the operator's and the account owner's at once, as where somebody tries this out: at the
+ * screen it is the account owner's.
+ */
+export async function ticketHolder(request: FastifyRequest, sessionId: string, access: Cookies): Promise<Holder> {
+  const { principal } = request
+  if (principal?.kind !== 'operator') return holderOf(principal)
+  const visitor = (await principalsOf(request, access)).find((one) => one.kind === 'visitor')
+  return holderOf(visitor?.kind === 'visitor' && visitor.sessionId === sessionId ? visitor : principal)
+}
+
+const holderOf = (principal: Principal | null): Holder => ({
+  principal: principalName(principal),
+  cookie: principal && 'cookie' in principal ? principal.cookie : null,
+  key: principal?.kind === 'key' ? { id: principal.id, hash: principal.hash } : null,
+})
+
+/** Of all cookies in force that came along, on a route where nobody is asked who they are. */
+export async function principalsOf({ cookies }: FastifyRequest, access: Cookies) {
+  const values = [cookies[operatorCookie], cookies[visitorCookie]].filter((value) => value !== undefined)
+  const found = await Promise.all(values.map((value) => access.byCookie(value)))
+  return found.flatMap((principal) => (principal && 'cookie' in principal ? principal : []))
+}
