@@ -7,6 +7,7 @@ export const doctorChecks = [
   'image',
   'snapshot',
   'network',
+  'firewall',
   'addresses',
   'memory',
   'load',

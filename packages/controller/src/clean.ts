@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { acquireLock, type LockFile, Scope } from '@anteroom/base'
 import { end, findVmms } from '@anteroom/vmm'
-import { instanceTag, openSlots } from './host/host.ts'
+import { instanceTag, openSlots, removeFirewall } from './host/host.ts'
 import { loadConfig } from './load-config.ts'
 import { runProgram } from './run-program.ts'
 
@@ -27,6 +27,7 @@ async function main(): Promise<void> {
       console.log(`• Removing network slot ${index}`)
       await slots.remove(slots.at(index), scope)
     }
+    await removeFirewall(instanceTag(home), scope)
   } finally {
     lock.release()
   }

@@ -11,10 +11,10 @@ import { examine } from './doctor/doctor.ts'
 import { createEgress } from './egress/egress.ts'
 import { createEvents } from './events/events.ts'
 import { createEvidence } from './evidence/evidence.ts'
-import { measureHost, openSlots, totalMemoryMiB } from './host/host.ts'
+import { type Firewall, measureHost, openFirewall, openSlots, totalMemoryMiB } from './host/host.ts'
 import { createHttp } from './http/http.ts'
 import { openImages } from './images/images.ts'
-import { createLeases, type Lease } from './leases/leases.ts'
+import { createLeases, type Lease, type Leases } from './leases/leases.ts'
 import { createLive } from './live/live.ts'
 import { openMachines } from './machines/machines.ts'
 import { createMetrics, logDirectory, readLogOf } from './observe/observe.ts'
@@ -90,6 +90,9 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     pool: () => pool.status(),
   })
   const evidence = createEvidence({ config, clock, log })
+  const firewall = openFirewall(config, slots, { log, onRestored: metrics.firewallRestored })
+  await firewall.ensure(scope)
+  stack.defer(() => leaveFirewall(firewall, leases, store, log))
   const made = { store, config, clock, log, driver, slots, leases, images, snapshots, metrics, evidence }
   const machineDeps = { ...made, measureHost: () => measureHost(config.home) }
   const pool = createPool({ ...machineDeps, accelerator: capabilities.accelerator })
@@ -114,7 +117,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     examine(
       {
         ...{ config, clock, images, snapshots, store, vault, slots, driver, url },
-        ...{ measureHost: machineDeps.measureHost, slotsAhead: pool.slotsAhead },
+        ...{ measureHost: machineDeps.measureHost, slotsAhead: pool.slotsAhead, firewall },
         sweep: (inner) => sessions.sweep(inner),
       },
       scope,
@@ -139,6 +142,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     sessions.run(scope),
     pool.run(scope),
     snapshots.run(scope),
+    firewall.guard(scope),
     keepHouse(access, scope),
     reportHealth(examineItself, scope),
     announceWhenReady(join(runDirectory, 'controller.json'), url, ready, scope),
@@ -152,6 +156,12 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     signInUrl: `${publicUrl()}/sign-in#token=${await access.newSignInToken(signInSeconds)}`,
     stop: () => stack.disposeAsync(),
   }
+}
+
+/** Machines that go on stay guarded until the next controller does it. */
+async function leaveFirewall(firewall: Firewall, leases: Leases, store: Store, log: Log): Promise<void> {
+  const scope = Scope.root('stop', log)
+  if ((await leases.all(store.db)).length === 0) await firewall.remove(scope)
 }
 
 /** Says at the start what is not well, as the doctor would. */

@@ -35,6 +35,8 @@ export async function openPatient(config: Config, scope: Scope): Promise<Patient
     // The next controller makes its own, and these are in nobody's use.
     slotsAhead: new Set(),
     url: null,
+    // Set by the controller that runs.
+    firewall: null,
     async sweep(sweeping) {
       if (store instanceof AppError || slots instanceof AppError || driver instanceof AppError) return
       const unheld = await findUnheld({ db: store.db, driver, slots, slotsAhead: new Set() }, sweeping)

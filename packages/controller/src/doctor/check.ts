@@ -1,7 +1,7 @@
 import type { AppError, Clock, Scope } from '@anteroom/base'
 import type { DoctorCheckName, Verdict } from '@anteroom/contract'
 import type { Config } from '../config.ts'
-import type { HostMeasurement, Slots } from '../host/host.ts'
+import type { Firewall, HostMeasurement, Slots } from '../host/host.ts'
 import type { Images } from '../images/images.ts'
 import type { MachineDriver } from '../machines/driver.ts'
 import type { Snapshots } from '../snapshots/snapshots.ts'
@@ -25,6 +25,8 @@ export interface Patient {
   readonly measureHost: () => Promise<HostMeasurement>
   /** Slots that are made ahead of need: no lease names them. */
   readonly slotsAhead: ReadonlySet<number>
+  /** null: no controller runs that would set it. */
+  readonly firewall: Pick<Firewall, 'look' | 'ensure'> | null
   /** Removes what nobody holds from the host. */
   readonly sweep: (scope: Scope) => Promise<void>
   /** Where the controller that asks listens; null: none runs. */

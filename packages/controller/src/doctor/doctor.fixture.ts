@@ -7,6 +7,7 @@ import { sql } from 'kysely'
 import { publishSnapshot, writeMonitor } from '../../test/publish-snapshot.ts'
 import { FakeSlots, imageOf } from '../../test/session-world.ts'
 import { type Config, configSchema } from '../config.ts'
+import type { FirewallState } from '../host/host.ts'
 import { createFakeDriver, FakeHost } from '../machines/fake/fake-driver.ts'
 import { logDirectory } from '../observe/observe.ts'
 import { openStore, type Store } from '../store/store.ts'
@@ -25,6 +26,11 @@ export const image = {
 
 export const imagesOf = (current: () => Promise<typeof image>, unused: string[] = []): Patient['images'] =>
   ({ current, unused: async () => unused, collect: async () => unused.splice(0) }) as unknown as Patient['images']
+
+export const firewallOf = (state: FirewallState): NonNullable<Patient['firewall']> => ({
+  look: async () => state,
+  ensure: async () => state,
+})
 
 export const measurement = {
   load: [0.1, 0.1, 0.1] as [number, number, number],
@@ -53,6 +59,7 @@ export class Ward {
       snapshots: null,
       measureHost: async () => measurement,
       slotsAhead: new Set(),
+      firewall: firewallOf({ inForce: true, why: null, refused: 0 }),
       sweep: async (sweeping) => {
         for (const id of await createFakeDriver(host).list(sweeping)) await createFakeDriver(host).destroy(id, sweeping)
         slots.made.clear()

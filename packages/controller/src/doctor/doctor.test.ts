@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FakeSlots } from '../../test/session-world.ts'
 import type { Config } from '../config.ts'
 import { createFakeDriver, type FakeHost } from '../machines/fake/fake-driver.ts'
-import { image, imagesOf, measurement, scope, Ward } from './doctor.fixture.ts'
+import { firewallOf, image, imagesOf, measurement, scope, Ward } from './doctor.fixture.ts'
 import { examine, type Patient } from './doctor.ts'
 
 let ward: Ward
@@ -113,6 +113,13 @@ const breaks: readonly [DoctorCheckName, string, Break, DoctorCheck['verdict'], 
     () => ({ config: configured({ network: { kind: 'auto' } }) }),
     'warning',
     /share the host/,
+  ],
+  [
+    'firewall',
+    'cannot be set',
+    () => ({ firewall: firewallOf({ inForce: false, why: 'nft is not installed', refused: 0 }) }),
+    'warning',
+    /other users of this host can connect .*nft is not installed/,
   ],
   [
     'addresses',

@@ -9,6 +9,7 @@ import { clock } from './checks/clock.ts'
 import { disk } from './checks/disk.ts'
 import { evidence } from './checks/evidence.ts'
 import { files } from './checks/files.ts'
+import { firewall } from './checks/firewall.ts'
 import { image } from './checks/image.ts'
 import { integrity } from './checks/integrity.ts'
 import { leftovers } from './checks/leftovers.ts'
@@ -25,7 +26,7 @@ import { vmm } from './checks/vmm.ts'
 export type { Opened, Patient } from './check.ts'
 
 const checks: readonly Check[] = [
-  ...[vmm, acceleration, image, snapshot, network, addresses, memory, load],
+  ...[vmm, acceleration, image, snapshot, network, firewall, addresses, memory, load],
   ...[disk, clock, store, integrity, vaultKey, port, certificate, evidence, log, files, leftovers],
 ]
 

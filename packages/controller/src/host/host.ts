@@ -1,17 +1,19 @@
 /** The only code that touches the kernel's network: slots, addresses; and what the host has left. */
 import type { Scope } from '@anteroom/base'
 import type { Config } from '../config.ts'
+import { createFirewall, type Firewall, type FirewallParts } from './firewall.ts'
 import { instanceTag } from './instance-tag.ts'
 import { measureTap } from './measure-tap.ts'
 import type { Slots } from './slot.ts'
 import { openTapSlots } from './tap-slots.ts'
 import { openUserSlots } from './user-slots.ts'
 
+export { type Firewall, type FirewallState, removeFirewall } from './firewall.ts'
 export { requireFreePool } from './host-networks.ts'
 export { instanceTag } from './instance-tag.ts'
 export { type HostMeasurement, measureHost } from './measure-host.ts'
 export { availableMemoryMiB, totalMemoryMiB } from './memory.ts'
-export { missingForTaps } from './missing-for-taps.ts'
+export { missingForFirewall, missingForTaps } from './missing-for-taps.ts'
 export { type Slot, type SlotKind, type Slots, slotPorts } from './slot.ts'
 export { tapNames } from './tap-names.ts'
 
@@ -36,6 +38,16 @@ export async function openSlots(config: Pick<Config, 'network' | 'home'>, scope:
   }
   await removeLeftovers(tap, scope)
   return user
+}
+
+/** What guards the ports of the machines on `slots`, against everybody on this host but this process's user. */
+export function openFirewall(
+  { network, home }: Pick<Config, 'network' | 'home'>,
+  { kind }: Pick<Slots, 'kind'>,
+  parts: Pick<FirewallParts, 'log' | 'onRestored'>,
+): Firewall {
+  const pool = kind === 'tap' ? network.pool : network.user_pool
+  return createFirewall({ ...parts, tag: instanceTag(home), kind, pool, uid: process.geteuid?.() ?? 0 })
 }
 
 /** Slots that an earlier start made as another kind; nobody asks for them any more. Without `ip` there never were any. */

@@ -35,10 +35,10 @@ export const slotPorts: readonly number[] = [agentPort, claimPort, rfbPort]
 export const guestIp = '172.16.0.2'
 export const guestPeerIp = '172.16.0.1'
 
-/** Debian Policy, section 9.2.2: 30000–59999 are reserved and given to no account. */
-const firstVmmUid = 58_000
-/** As many machines as `limits.max_machines` allows, well inside that range. */
+/** As many machines as `limits.max_machines` allows. */
 const mostSlots = 1_000
+/** Users that monitors run as. Debian Policy, section 9.2.2: 30000–59999 are reserved and given to no account. */
+export const vmmUids = { first: 58_000, last: 58_000 + mostSlots - 1 } as const
 
 /** `count` slots, bounded. @throws AppError config_invalid when the pool has room for none */
 export function slotTable(kind: SlotKind, pool: string, count: number, ipOf: (index: number) => string) {
@@ -49,7 +49,7 @@ export function slotTable(kind: SlotKind, pool: string, count: number, ipOf: (in
     if (!Number.isInteger(index) || index < 0 || index >= size)
       throw new AppError('internal', { detail: `there is no ${kind} slot ${index} in ${pool}` })
     // One user for each machine: a guest that takes over its monitor finds no process of another machine's user.
-    return { kind, index, ip: ipOf(index), vmmUid: isRoot ? firstVmmUid + index : null }
+    return { kind, index, ip: ipOf(index), vmmUid: isRoot ? vmmUids.first + index : null }
   }
   return { size, at }
 }

@@ -12,6 +12,8 @@ export interface Metrics {
   pooledMachineDied(): void
   /** Something was on the host that nobody held. */
   leftoverSwept(kind: 'machine' | 'slot'): void
+  /** Somebody changed or removed the firewall, and it was set again. */
+  firewallRestored(): void
   /** In the text format of Prometheus. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>
 }
@@ -61,6 +63,11 @@ export function createMetrics(now: Counted): Metrics {
     labelNames: ['kind'],
     registers,
   })
+  const restored = new Counter({
+    name: 'anteroom_firewall_restored_total',
+    help: 'Times that the firewall around the machines was found changed or removed, and was set again',
+    registers,
+  })
   new Gauge({
     name: 'anteroom_machines_live',
     help: 'Machines that exist on this host',
@@ -82,6 +89,7 @@ export function createMetrics(now: Counted): Metrics {
     machineProvided: (origin) => provided.inc({ origin }),
     pooledMachineDied: () => died.inc(),
     leftoverSwept: (kind) => swept.inc({ kind }),
+    firewallRestored: () => restored.inc(),
     sessionEnded: (outcome, code) => sessions.inc({ outcome, code: code ?? '' }),
     stageEnded: (stage, durationMs) => stages.observe({ stage }, durationMs / 1000),
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
