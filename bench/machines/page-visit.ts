@@ -43,7 +43,8 @@ export class PageVisit {
       this.#headers,
       scope,
     )
-    const socket = new WebSocket(((await answer.json()) as Ticket).url, ['binary'])
+    const { cookie = '' } = this.#headers
+    const socket = new WebSocket(((await answer.json()) as Ticket).url, ['binary'], { headers: { cookie } })
     scope.defer(() => socket.terminate())
     const stream = createWebSocketStream(socket)
     await scope.race(once(socket, 'open'))
