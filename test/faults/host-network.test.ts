@@ -1,13 +1,12 @@
-import { spawn } from 'node:child_process'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { newId } from '@anteroom/base'
+import { runCommand } from '@anteroom/base'
 import { findVmms } from '@anteroom/vmm'
 import { afterAll, expect } from 'vitest'
 import { instanceTag } from '../../packages/controller/src/host/host.ts'
-import type { ControllerProcess } from '../harness/controller-process.ts'
 import { beside, checkOf, refusedToStart } from './harness/beside.ts'
-import { BreakableHost, inOtherMounts, ip, scope, without } from './harness/breakable-host.ts'
+import { BreakableHost, fillDirectory, inOtherMounts, ip, scope, without } from './harness/breakable-host.ts'
+import { isRunning, litter, orphan, untilSwept } from './harness/litter.ts'
 import {
   askForSession,
   endAsAsked,
@@ -24,44 +23,6 @@ afterAll(() => host.remove())
 /** The bystander has slot 0. */
 const net = '10.214.0'
 const tap = { network: { kind: 'tap' } } as const
-
-/** A process that is a monitor by its name, without a machine in it. */
-function orphan(tag: string): string {
-  const id = newId('machine')
-  const name = `guest=anteroom-${id},process=anteroom-${tag}`
-  const words = ['-machine', 'none', '-nodefaults', '-display', 'none', '-S', '-name', name]
-  spawn('qemu-system-x86_64', words, { detached: true, stdio: 'ignore' }).unref()
-  return id
-}
-
-const isRunning = async (tag: string, id: string): Promise<boolean> =>
-  (await findVmms(tag)).some((monitor) => monitor.id === id)
-
-/** What a crash can leave of machines and slots. */
-async function litter({ home }: ControllerProcess) {
-  const tag = instanceTag(home)
-  const machine = orphan(tag)
-  const directory = join(home, 'machines', newId('machine'))
-  await mkdir(directory, { recursive: true })
-  await writeFile(join(directory, 'qmp.sock'), '')
-  await writeFile(join(directory, 'vmm.json.new'), '')
-  await ip('netns', 'add', `ar-${tag}-2`)
-  await ip('link', 'add', `ar-${tag}-3`, 'type', 'veth', 'peer', 'name', `ar-${tag}-p`)
-  // Of a larger pool that was configured before.
-  await ip('netns', 'add', `ar-${tag}-40`)
-  await scope.until(async () => (await isRunning(tag, machine)) || undefined, 20)
-}
-
-/** Waits until the host has nothing more of it than before, and its metrics have counted what went. */
-async function swept({ api }: ControllerProcess, counted: readonly string[]): Promise<null> {
-  await scope.run({ name: 'the sweep', deadlineMs: 30_000 }, (inner) =>
-    inner.until(async () => {
-      const text = String((await api.call('GET', '/metrics')).body.text)
-      return counted.every((line) => text.includes(line)) || undefined
-    }, 50),
-  )
-  return null
-}
 
 /** A network of this host that has the address of slot 1. */
 async function takeAddress(): Promise<() => Promise<void>> {
@@ -103,8 +64,7 @@ faultTable(
           const next = await stage.controller.crash(() => litter(stage.controller))
           stage.replace(next)
           made()
-          const counted = ['{kind="machine"} 2', '{kind="slot"} 3'].map((n) => `anteroom_leftovers_swept_total${n}`)
-          await swept(next, counted)
+          await untilSwept(next)
           // What belongs to another controller is none of its business.
           expect(await isRunning(another.tag, another.machine)).toBe(true)
           expect(await readdir('/run/netns')).toContain(`ar-${another.tag}-2`)
@@ -177,6 +137,29 @@ faultTable(
       },
     },
     {
+      ...{ id: 'H9', fault: 'the disk of the log is full: sessions go on, and the doctor says so', code: null },
+      async inject(stage, made) {
+        const directory = join(stage.controller.home, 'logs')
+        // The next controller begins its log there; who wrote into an open file has that one.
+        const next = await stage.controller.crash(async () => {
+          await runCommand(scope, 'mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0700', 'anteroom-faults', directory])
+          await fillDirectory(directory)
+        })
+        stage.replace(next)
+        made()
+        try {
+          expect(await checkOf(next, 'log')).toMatchObject({
+            verdict: 'failed',
+            found: expect.stringContaining('no space left'),
+            remedy: expect.stringContaining('free space'),
+          })
+          return await livesAndIsCancelled({ ...stage, controller: next })
+        } finally {
+          await runCommand(scope, 'umount', ['--lazy', directory])
+        }
+      },
+    },
+    {
       ...{ id: 'H10', fault: 'nft stops working', code: 'network_setup_failed' },
       async inject(stage, made) {
         const undo = await host.breakNft()
@@ -200,7 +183,7 @@ faultTable(
       ...{ id: 'H10', fault: 'tap slots are demanded and CAP_NET_ADMIN is missing', code: 'network_setup_failed' },
       async inject(_stage, made) {
         made()
-        return await refusedToStart('capability', tap, { through: without('net_admin') }, ['not permitted'])
+        return await refusedToStart(tap, { through: without('net_admin') }, ['not permitted'])
       },
     },
     {
@@ -208,7 +191,7 @@ faultTable(
       async inject(_stage, made) {
         made()
         const through = inOtherMounts('mount --bind /dev/null "$(readlink -f "$(command -v ip)")"')
-        return await refusedToStart('ip', tap, { through }, [/^.*\bip .* may not be executed/])
+        return await refusedToStart(tap, { through }, [/^.*\bip .* may not be executed/])
       },
     },
     {
@@ -240,7 +223,7 @@ faultTable(
           await ip('-n', name, 'addr', 'add', '10.214.1.5/32', 'dev', 'lo')
           made()
           const through = ['ip', 'netns', 'exec', name]
-          return await refusedToStart('overlap', tap, { through }, [/10\.214\.1\.0\/28 overlaps 10\.214\.1\.5 on lo/])
+          return await refusedToStart(tap, { through }, [/10\.214\.1\.0\/28 overlaps 10\.214\.1\.5 on lo/])
         } finally {
           await ip('netns', 'delete', name)
         }

@@ -91,7 +91,7 @@ faultTable(
       async inject(_stage, made) {
         made()
         const vmm = { binary: '/absent/qemu' }
-        return await refusedToStart('vmm', { vmm }, { images: golden.images }, [/\/absent\/qemu .* is not installed/])
+        return await refusedToStart({ vmm }, { images: golden.images }, [/\/absent\/qemu .* is not installed/])
       },
     },
     {
@@ -127,7 +127,7 @@ faultTable(
       async inject(_stage, made) {
         made()
         const setting = { images: golden.images, through: noKvm }
-        return await refusedToStart('kvm', { vmm: { accelerator: 'kvm' } }, setting, [/this host has no \/dev\/kvm/])
+        return await refusedToStart({ vmm: { accelerator: 'kvm' } }, setting, [/this host has no \/dev\/kvm/])
       },
     },
     {

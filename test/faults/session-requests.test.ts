@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createdSession, type ErrorCode } from '@anteroom/contract'
 import { expect } from 'vitest'
-import { refusedStart } from './harness/refused-start.ts'
+import { refusedStart } from '../harness/refused-start.ts'
 import { askForSession, endAll, type FaultTest, faultTable, refusal } from './harness/stage.ts'
 
 type Request = {

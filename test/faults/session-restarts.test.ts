@@ -2,7 +2,7 @@ import { type ErrorCode, type SessionStatus, sessionStatuses } from '@anteroom/c
 import { expect } from 'vitest'
 import type { ControllerProcess } from '../harness/controller-process.ts'
 import { SessionTable } from '../harness/database.ts'
-import { refusedStart } from './harness/refused-start.ts'
+import { refusedStart } from '../harness/refused-start.ts'
 import { type NotEnded, somebodyWhoIs, untilAtLogin } from './harness/somebody.ts'
 import { endAll, endAsAsked, type FaultTest, faultTable } from './harness/stage.ts'
 

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { Scope } from '@anteroom/base'
 import { afterAll, expect } from 'vitest'
 import { openDatabase } from '../harness/database.ts'
+import { refusedStart } from '../harness/refused-start.ts'
 import { openView } from '../harness/view.ts'
-import { refusedStart } from './harness/refused-start.ts'
 import { SmallDisk } from './harness/small-disk.ts'
 import {
   askForSession,

@@ -3,10 +3,10 @@ import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { runCommand, Scope, systemErrorCode } from '@anteroom/base'
-import { type ErrorCode, isErrorCode } from '@anteroom/contract'
 import type { z } from 'zod'
 import type { configSchema } from '../../packages/controller/src/config.ts'
 import { Api } from './api.ts'
+import { type Refusal, refusedStart } from './refused-start.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 /** Pictures and logs of the runs; not under version control. */
@@ -71,24 +71,14 @@ export async function startControllerProcess(
   return await launch(await prepareLaunch(name, config, setting))
 }
 
-/** What a controller says that does not start: its code, and the text before it. Nothing of it stays. */
-export async function startRefusal(
-  name: string,
-  config: ControllerConfig,
-  setting: Setting = {},
-): Promise<{ readonly code: ErrorCode; readonly said: string }> {
-  const to = await prepareLaunch(name, config, setting)
+/** What a controller says that does not start with this configuration. Nothing of it stays. */
+export async function refusedWith(config: ControllerConfig, setting: Setting = {}): Promise<Refusal> {
+  const { home } = await prepareLaunch('', config, setting)
   try {
-    const before = (await readFile(to.logFile, 'utf8').catch(() => '')).length
-    await exitOf(await spawnController(to))
-    const log = (await readFile(to.logFile, 'utf8')).slice(before)
-    // How a program ends that cannot go on: run-program.ts.
-    const [, said = '', code = ''] = /^anteroom: (.*?) \((\w+)\)$/ms.exec(log) ?? []
-    if (!isErrorCode(code)) throw new Error(`the controller ended without saying why: ${log}`)
-    return { code, said }
+    return await refusedStart(home, setting.through)
   } finally {
-    await cleanHome(to.home)
-    await rm(to.home, { recursive: true })
+    await cleanHome(home)
+    await rm(home, { recursive: true })
   }
 }
 

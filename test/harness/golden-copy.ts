@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
+  chmod,
   mkdir,
   mkdtemp,
   open,
@@ -15,7 +16,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { acquireLock, runCommand, type Scope } from '@anteroom/base'
-import { type ImageManifest, imageManifest, snapshotId, snapshotManifest } from '@anteroom/contract'
+import { type ImageManifest, imageManifest, type SnapshotKey, snapshotId, snapshotManifest } from '@anteroom/contract'
 import { snapshotIdOf } from '@anteroom/snapshot'
 import { cpioArchive } from '../../packages/image/src/cpio-archive.ts'
 import { imageIdOf } from '../../packages/image/src/publish.ts'
@@ -80,6 +81,42 @@ export class GoldenCopy {
     }
   }
 
+  /** Of every snapshot its key says something else than the machine that would be made here; gives what undoes it. */
+  async relabelSnapshots(change: Partial<SnapshotKey>): Promise<() => Promise<void>> {
+    const kept = join(this.#root, 'kept')
+    await rename(this.#snapshots, kept)
+    await mkdir(this.#snapshots, { mode: 0o700 })
+    for (const saved of await idsIn(kept)) {
+      const snapshot = snapshotManifest.parse(await this.#json('kept', saved))
+      const key = { ...snapshot.key, ...change }
+      const id = snapshotIdOf(key)
+      await this.#add('snapshots', id, snapshotFiles, ['kept', saved], { ...snapshot, id, key })
+    }
+    return async () => {
+      await rm(this.#snapshots, { recursive: true })
+      await rename(kept, this.#snapshots)
+    }
+  }
+
+  /** How the current image was made. */
+  async manifest(): Promise<ImageManifest> {
+    return imageManifest.parse(await this.#json('images', await readlink(join(this.images, 'current'))))
+  }
+
+  /** Kernel, RAM disk and root file system of the current image in a directory of their own, after these commands of debugfs. */
+  async candidate(scope: Scope, commands: readonly string[]): Promise<string> {
+    const directory = await mkdtemp(join(this.#root, 'candidate-'))
+    // The monitor of the boot test is nobody.
+    await chmod(directory, 0o755)
+    const current = join(this.images, await readlink(join(this.images, 'current')))
+    for (const name of imageFiles)
+      await runCommand(scope, 'cp', ['--reflink=auto', '--sparse=always', join(current, name), join(directory, name)])
+    const rootfs = join(directory, 'rootfs')
+    await chmod(rootfs, 0o644)
+    for (const command of commands) await runCommand(scope, 'debugfs', ['-w', '-R', command, rootfs])
+    return directory
+  }
+
   /** The current image has this file changed; gives what undoes it. */
   async changeImageFile(name: 'kernel' | 'initrd', change: (content: Buffer) => Buffer): Promise<() => Promise<void>> {
     const current = join(this.images, await readlink(join(this.images, 'current')))
@@ -128,7 +165,10 @@ export class GoldenCopy {
       const snapshot = snapshotManifest.parse(await this.#json('snapshots', saved))
       if (snapshot.key.image_id !== before) continue
       const key = { ...snapshot.key, image_id: id }
-      await this.#add('snapshots', snapshotIdOf(key), snapshotFiles, saved, { ...snapshot, id: snapshotIdOf(key), key })
+      await this.#add('snapshots', snapshotIdOf(key), snapshotFiles, ['snapshots', saved], {
+        ...snapshot,
+        ...{ id: snapshotIdOf(key), key },
+      })
     }
     await this.makeCurrent(id)
     return id
@@ -148,7 +188,7 @@ export class GoldenCopy {
     const manifest = imageManifest.parse(await this.#json('images', like))
     const content = { ...manifest, command_line: `${manifest.command_line} ${words}`, ...change }
     const id = imageIdOf(content)
-    await this.#add('images', id, imageFiles, like, { ...content, id })
+    await this.#add('images', id, imageFiles, ['images', like], { ...content, id })
     return id
   }
 
@@ -165,7 +205,7 @@ export class GoldenCopy {
     const sha256 = createHash('sha256').update(initrd).digest('hex')
     const content = { ...manifest, initrd: { name: 'initrd', bytes: initrd.length, sha256 } }
     const id = imageIdOf(content)
-    await this.#add('images', id, ['kernel', 'rootfs'], before, { ...content, id })
+    await this.#add('images', id, ['kernel', 'rootfs'], ['images', before], { ...content, id })
     await writeFile(join(this.images, id, 'initrd'), initrd)
     await this.makeCurrent(id)
     return () => this.makeCurrent(before)
@@ -176,14 +216,20 @@ export class GoldenCopy {
     await rename(join(this.#root, 'next'), join(this.images, 'current'))
   }
 
-  async #json(kind: 'images' | 'snapshots', id: string): Promise<unknown> {
+  async #json(kind: 'images' | 'snapshots' | 'kept', id: string): Promise<unknown> {
     return JSON.parse(await readFile(join(this.#root, kind, id, 'manifest.json'), 'utf8'))
   }
 
-  async #add(kind: 'images' | 'snapshots', id: string, files: readonly string[], like: string, manifest: unknown) {
+  async #add(
+    kind: 'images' | 'snapshots',
+    id: string,
+    files: readonly string[],
+    like: readonly [string, string],
+    manifest: unknown,
+  ) {
     const directory = join(this.#root, kind, id)
     await mkdir(directory)
-    for (const name of files) await symlink(await realpath(join(this.#root, kind, like, name)), join(directory, name))
+    for (const name of files) await symlink(await realpath(join(this.#root, ...like, name)), join(directory, name))
     await writeFile(join(directory, 'manifest.json'), JSON.stringify(manifest))
   }
 

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, acquireLock, type Scope, systemErrorCode } from '@anteroom/base'
-import { agentProtocol, type ImageManifest } from '@anteroom/contract'
+import { agentProtocol, type ImageContent, type ImageManifest } from '@anteroom/contract'
 import { buildSnapshot, type SnapshotImage, snapshotVerifier, vouchFor } from '@anteroom/snapshot'
 import { measureAccelerator } from '@anteroom/vmm'
 import { type BuildLog, imageBuildFailed, openBuildLog } from './build-log.ts'
@@ -12,6 +12,7 @@ import { makeBootFiles } from './make-boot-files.ts'
 import {
   buildDirectory,
   describeFile,
+  fileNames,
   imageIdOf,
   intactCurrent,
   leftovers,
@@ -102,41 +103,66 @@ async function build({ options, images, inputs, meter, begin }: Build, scope: Sc
   await using log = await openBuildLog(join(options.home, 'logs', 'image-build.log'))
 
   begin('Install Debian packages')
-  const { agent, sha256: inputs_sha256 } = inputs
-  const system = await composeSystem({ directory: work, agent, mirrors: options.mirrors ?? [] }, log, scope)
+  const system = await composeSystem(
+    { directory: work, agent: inputs.agent, mirrors: options.mirrors ?? [] },
+    log,
+    scope,
+  )
   const packages = await readPackages(system.packagesFile)
 
   const result = join(work, 'image')
   await mkdir(result)
   begin('Make kernel and initial RAM disk')
-  const boot = await makeBootFiles(system, result, scope)
+  const kernel_version = await makeBootFiles(system, result, scope)
   begin('Write the root file system')
-  const rootfs = await writeRootfs(system.root, result, log, scope)
+  await writeRootfs(system.root, result, log, scope)
 
-  begin('Compute checksums')
-  const content = {
-    agent_protocol: agentProtocol,
-    command_line: kernelCommandLine,
-    kernel: await describeFile(boot.kernel),
-    initrd: await describeFile(boot.initrd),
-    rootfs: await describeFile(rootfs),
-  }
-
-  begin('Boot the image and save the machine')
-  const { kernel, initrd } = boot
-  const subject = { id: imageIdOf(content), kernel, initrd, rootfs, commandLine: kernelCommandLine }
-  const boot_test = await bootAndSave(subject, options, log, scope)
-
-  begin('Publish')
-  const manifest: ImageManifest = {
-    ...{ format: 1, id: subject.id, inputs_sha256, ...content },
-    ...{ suite, architecture: 'x86_64', kernel_version: boot.kernelVersion, packages, boot_test },
+  return await publishIfItWorks({ ...options, directory: result, begin, log }, scope, () => ({
+    ...{ inputs_sha256: inputs.sha256, suite, architecture: 'x86_64', kernel_version, packages },
     built_at: new Date(scope.clock.now()).toISOString(),
     steps: meter.finish(),
     build_seconds: Math.round((scope.clock.monotonic() - startedAt) / 100) / 10,
+  }))
+}
+
+interface Candidate extends Pick<BuildOptions, 'home' | 'vmmBinary'> {
+  /** Holds kernel, initrd and rootfs; becomes the image. */
+  readonly directory: string
+  readonly begin: (step: BuildStep) => void
+  readonly log: BuildLog
+}
+
+type Origin = Omit<ImageManifest, 'format' | 'id' | 'boot_test' | keyof ImageContent>
+
+/**
+ * Boots what was built, and makes it the current image when it works; else that is as before. `origin` is asked at the end.
+ * @throws AppError image_build_failed saying what did not come up
+ */
+export async function publishIfItWorks(
+  { directory, begin, log, ...options }: Candidate,
+  scope: Scope,
+  origin: () => Origin,
+): Promise<PublishedImage> {
+  const [kernel, initrd, rootfs] = fileNames.map((name) => join(directory, name)) as [string, string, string]
+  begin('Compute checksums')
+  const content: ImageContent = {
+    agent_protocol: agentProtocol,
+    command_line: kernelCommandLine,
+    kernel: await describeFile(kernel),
+    initrd: await describeFile(initrd),
+    rootfs: await describeFile(rootfs),
   }
+  begin('Boot the image and save the machine')
+  const id = imageIdOf(content)
+  const boot_test = await bootAndSave(
+    { id, kernel, initrd, rootfs, commandLine: kernelCommandLine },
+    options,
+    log,
+    scope,
+  )
+  begin('Publish')
   scope.throwIfOver()
-  return await publish(images, result, manifest)
+  return await publish(join(options.home, 'images'), directory, { ...origin(), format: 1, id, ...content, boot_test })
 }
 
 /**
@@ -145,7 +171,7 @@ async function build({ options, images, inputs, meter, begin }: Build, scope: Sc
  */
 async function bootAndSave(
   image: SnapshotImage,
-  { home, vmmBinary: binary = 'qemu-system-x86_64' }: BuildOptions,
+  { home, vmmBinary: binary = 'qemu-system-x86_64' }: Pick<BuildOptions, 'home' | 'vmmBinary'>,
   log: BuildLog,
   scope: Scope,
 ): Promise<ImageManifest['boot_test']> {

@@ -6,14 +6,11 @@ import { cpioArchive } from './cpio-archive.ts'
 import { inLoadOrder, type KernelModule, moduleName } from './kernel-modules.ts'
 import { filesUnder, kernelModules, recipeDirectory } from './recipe.ts'
 
-export interface BootFiles {
-  readonly kernel: string
-  readonly initrd: string
-  readonly kernelVersion: string
-}
-
-/** Kernel and initial RAM disk in `directory`, from the kernel's package. @throws AppError image_build_failed */
-export async function makeBootFiles(system: ComposedSystem, directory: string, scope: Scope): Promise<BootFiles> {
+/**
+ * Writes `kernel` and `initrd` to the directory, from the kernel's package; gives the kernel's version.
+ * @throws AppError image_build_failed
+ */
+export async function makeBootFiles(system: ComposedSystem, directory: string, scope: Scope): Promise<string> {
   const unpacked = join(system.kernelDirectory, 'unpacked')
   const archive = (await readdir(system.kernelDirectory)).find((name) => name.endsWith('.deb'))
   if (!archive) throw new AppError('image_build_failed', { detail: 'no kernel package was downloaded' })
@@ -24,10 +21,9 @@ export async function makeBootFiles(system: ComposedSystem, directory: string, s
   const busybox = join(system.root, 'usr/bin/busybox')
   const modules = await readModules(join(unpacked, 'usr/lib/modules', kernelVersion), busybox, scope)
 
-  const [kernel, initrd] = [join(directory, 'kernel'), join(directory, 'initrd')]
-  await copyFile(join(unpacked, 'boot', image), kernel)
-  await writeFile(initrd, await initialRamDisk(modules, busybox))
-  return { kernel, initrd, kernelVersion }
+  await copyFile(join(unpacked, 'boot', image), join(directory, 'kernel'))
+  await writeFile(join(directory, 'initrd'), await initialRamDisk(modules, busybox))
+  return kernelVersion
 }
 
 /** The modules are compressed with xz; the busybox of the image unpacks them, so that the host needs nothing for it. */

@@ -5,11 +5,11 @@ import type { BuildLog } from './build-log.ts'
 import { runTool } from './run-tool.ts'
 
 /**
- * The system as an ext4 file system in a sparse file: mke2fs copies a directory in, so that nothing is mounted and no loop
+ * Writes `rootfs` to `directory`: the system as an ext4 file system in a sparse file; mke2fs copies a directory in, so that nothing is mounted and no loop
  * device is needed. Without a journal, because it is only ever mounted read-only.
  * @throws AppError image_build_failed, disk_full
  */
-export async function writeRootfs(root: string, directory: string, log: BuildLog, scope: Scope): Promise<string> {
+export async function writeRootfs(root: string, directory: string, log: BuildLog, scope: Scope): Promise<void> {
   const rootfs = join(directory, 'rootfs')
   const [kib, inodes] = await Promise.all([usage(scope, root, '--block-size=1K'), usage(scope, root, '--inodes')])
   // 3 % for directories and block groups; 256 bytes an inode.
@@ -22,7 +22,6 @@ export async function writeRootfs(root: string, directory: string, log: BuildLog
     ...['-m', '0', '-b', '4096', '-N', String(inodes + 64), '-d', root, rootfs, `${sizeKiB}k`],
   ] as const
   await runTool({ command, directory }, log, scope)
-  return rootfs
 }
 
 async function usage(scope: Scope, directory: string, unit: string): Promise<number> {

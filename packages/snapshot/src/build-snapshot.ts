@@ -5,7 +5,7 @@ import { AppError, acquireLock, newId, Scope, systemErrorCode } from '@anteroom/
 import { agentPort, claimPort, rfbPort, type SnapshotManifest } from '@anteroom/contract'
 import type { Picture } from '@anteroom/rfb'
 import { end, readVmmIdentity, saveVmm, startVmm, tailOf, type VmmSpec, vmmFiles } from '@anteroom/vmm'
-import { Guest, MachineEnded } from './guest.ts'
+import { Guest, MachineUseless } from './guest.ts'
 import { type MachineShape, snapshotIdOf, snapshotKeyOf } from './key.ts'
 import { buildDirectory, describeFile, leftovers, type PublishedSnapshot, publish, readSnapshot } from './publish.ts'
 
@@ -193,7 +193,7 @@ async function withMachine<T>(
       await onTrouble(`${error}\nconsole:\n${await tailOf(files.console, 65_536)}`)
       await onTrouble(`monitor:\n${await tailOf(files.log, 4096)}`)
       if (error instanceof AppError && error.code !== 'deadline_exceeded') throw error
-      const detail = error instanceof MachineEnded ? error.message : guest.missing
+      const detail = error instanceof MachineUseless ? error.message : guest.missing
       throw new AppError('snapshot_build_failed', { detail, cause: error })
     }
   })

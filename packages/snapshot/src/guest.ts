@@ -18,6 +18,8 @@ const startPageColour = 0x3c | (0x23 << 8) | (0x10 << 16)
 const attemptMs = 5_000
 /** Under emulation on a busy host a browser needs this long until it has nothing left to do. */
 const settleMs = 120_000
+/** Emulated on a busy host an agent answers within 40 s; one that is not there never does. */
+const helloMs = 150_000
 
 /** A machine that a build looks after: asked again and again, and it knows for the error how far it has come. */
 export class Guest {
@@ -32,14 +34,23 @@ export class Guest {
     this.#ip = ip
   }
 
-  /** Resolves when its agent says that display and browser are up. */
+  /** Resolves when its agent says that display and browser are up; rejects as soon as one of them will not be. */
   async untilUp(scope: Scope): Promise<void> {
+    await scope.run({ name: 'agent answers', deadlineMs: helloMs }, (scope) =>
+      this.#until(scope, () => this.#askHello(scope)),
+    )
     await this.#until(scope, async (scope) => {
-      const answer = await this.#request('GET', '/v1/hello', undefined, scope)
-      if (answer === undefined) return undefined
-      this.#hello = agentHello.parse(JSON.parse(answer))
-      return (this.#hello.display === 'up' && this.#hello.browser === 'up') || undefined
+      const hello = await this.#askHello(scope)
+      // Its agent has started it again and again, and will not any more.
+      if (hello?.display === 'lost' || hello?.browser === 'crashed') throw new MachineUseless(this.missing)
+      return (hello?.display === 'up' && hello.browser === 'up') || undefined
     })
+  }
+
+  async #askHello(scope: Scope): Promise<AgentHello | undefined> {
+    const answer = await this.#request('GET', '/v1/hello', undefined, scope)
+    if (answer !== undefined) this.#hello = agentHello.parse(JSON.parse(answer))
+    return answer === undefined ? undefined : this.#hello
   }
 
   /** Resolves when it is painted and idle; gives the password with which its screen can be looked at until the claim. */
@@ -95,7 +106,7 @@ export class Guest {
   async #until<T>(scope: Scope, question: (scope: Scope) => Promise<T | undefined>): Promise<T> {
     return await scope.until(async () => {
       const answer = await question(scope)
-      if (answer === undefined && !(await isAlive(this.#vmm.identity))) throw new MachineEnded()
+      if (answer === undefined && !(await isAlive(this.#vmm.identity))) throw new MachineUseless('the machine stopped')
       return answer
     }, 50)
   }
@@ -113,9 +124,8 @@ export class Guest {
   }
 }
 
-export class MachineEnded extends Error {
-  override readonly message = 'the machine stopped'
-}
+/** It will never be what is waited for; the message says why. */
+export class MachineUseless extends Error {}
 
 export function shareOf({ width, height, pixels }: Picture, colour: number): number {
   let matching = 0

@@ -4,9 +4,9 @@ import {
   type ControllerConfig,
   type ControllerProcess,
   otherNetwork,
+  refusedWith,
   type Setting,
   startControllerProcess,
-  startRefusal,
 } from '../../harness/controller-process.ts'
 import { scope } from './breakable-host.ts'
 
@@ -28,13 +28,11 @@ export async function beside<T>(
 
 /** The code with which another controller on the same host refuses to start; what it says holds each of the words. */
 export async function refusedToStart(
-  name: string,
   config: ControllerConfig,
   setting: Setting,
   words: readonly (string | RegExp)[],
 ): Promise<ErrorCode> {
-  const other = { ...config, network: { ...otherNetwork, ...config.network } }
-  const { code, said } = await startRefusal(`faults-${name}`, other, setting)
+  const { code, said } = await refusedWith({ ...config, network: { ...otherNetwork, ...config.network } }, setting)
   for (const word of words) expect(said).toMatch(word)
   return code
 }

@@ -79,16 +79,21 @@ PATH="\${PATH#*:}" exec nft "$@"
 
   /** Not a byte is free in the state directory; gives what undoes it. */
   async fillDisk(): Promise<() => Promise<void>> {
-    const ballast = join(this.#disk, 'ballast')
-    // Ends with an error: there is no more.
-    await runCommand(scope, 'dd', ['if=/dev/zero', `of=${ballast}`, 'bs=64k']).catch(() => {})
-    return () => rm(ballast)
+    return await fillDirectory(this.#disk)
   }
 
   async remove(): Promise<void> {
     await runCommand(scope, 'umount', [this.#disk])
     await rm(this.#root, { recursive: true })
   }
+}
+
+/** Not a byte is free any more on its file system; gives what undoes it. */
+export async function fillDirectory(directory: string): Promise<() => Promise<void>> {
+  const ballast = join(directory, 'ballast')
+  // Ends with an error: there is no more.
+  await runCommand(scope, 'dd', ['if=/dev/zero', `of=${ballast}`, 'bs=64k']).catch(() => {})
+  return () => rm(ballast)
 }
 
 /** Runs a program in a world without, or with another, part of the host: `script` changes a mount namespace of its own before. */
