@@ -1,49 +1,18 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readlink, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
-import { createInterface } from 'node:readline'
+import { join } from 'node:path'
 import { afterAll, expect } from 'vitest'
 import { GoldenCopy } from '../harness/golden-copy.ts'
 import { beside } from './harness/beside.ts'
 import { BreakableHost, scope } from './harness/breakable-host.ts'
-import { askForSession, endAsAsked, type FaultTest, faultTable, livesAndIsCancelled, refusal } from './harness/stage.ts'
+import { askForSession, endAsAsked, type FaultTest, faultTable, refusal } from './harness/stage.ts'
+import { startBuild } from './harness/start-build.ts'
 
-const root = resolve(import.meta.dirname, '../..')
 let golden: GoldenCopy
 const host = new BreakableHost()
 afterAll(async () => {
   await golden?.remove()
   await host.remove()
 })
-
-/** The builder as `npm run image` starts it, on the copy; what it says, line by line. */
-function startBuild() {
-  const child = spawn(
-    process.execPath,
-    ['packages/image/src/build.ts', '--home', join(golden.images, '..'), '--force'],
-    {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    },
-  )
-  const said: string[] = []
-  for (const output of [child.stdout, child.stderr])
-    createInterface({ input: output }).on('line', (line) => said.push(line))
-  const kill = async (): Promise<void> => {
-    if (child.exitCode === null) process.kill(-(child.pid ?? 0), 'SIGKILL')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-  }
-  const untilSaid = async (words: RegExp): Promise<string> => {
-    for (;;) {
-      const line = said.find((one) => words.test(one))
-      if (line !== undefined) return line
-      await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), once(child, 'close')])
-    }
-  }
-  return { child, said, kill, untilSaid }
-}
 
 const refusedWhile =
   (breakIt: () => Promise<() => Promise<void>>): FaultTest['inject'] =>
@@ -108,23 +77,10 @@ faultTable(
       inject: refusedWhile(() => golden.changeImageFile('initrd', flip)),
     },
     {
-      ...{ id: 'G3', fault: 'a build is killed half-way', code: null },
-      async inject(stage, made) {
-        const before = await readlink(join(golden.images, 'current'))
-        const build = startBuild()
-        // Packages are installed by then, and nothing is mounted any more.
-        await build.untilSaid(/^\[4\/\d\]/)
-        await build.kill()
-        made()
-        expect(await readlink(join(golden.images, 'current'))).toBe(before)
-        return await livesAndIsCancelled(stage)
-      },
-    },
-    {
       ...{ id: 'G3', fault: 'another build runs', code: 'image_build_locked' },
       async inject(_stage, made) {
         const release = golden.holdImageBuilds()
-        const build = startBuild()
+        const build = startBuild(golden)
         made()
         try {
           await build.untilSaid(/image_build_locked/)

@@ -11,6 +11,7 @@ import { scope } from '../faults/harness/breakable-host.ts'
 import { type HttpsSite, serveHttps } from '../faults/harness/https-site.ts'
 import { litter, untilSwept } from '../faults/harness/litter.ts'
 import { endAsAsked, type FaultTest, faultTable, livesAndIsCancelled } from '../faults/harness/stage.ts'
+import { startBuild } from '../faults/harness/start-build.ts'
 import { GoldenCopy } from '../harness/golden-copy.ts'
 
 const [trusted, unknown] = ['trusted.demo.test', 'unknown.demo.test']
@@ -81,6 +82,19 @@ faultTable(
     },
   },
   [
+    {
+      ...{ id: 'G3', fault: 'a build is killed half-way', code: null },
+      async inject(stage, made) {
+        const before = await readlink(join(golden.images, 'current'))
+        const build = startBuild(golden)
+        // Packages are installed by then, and nothing is mounted any more.
+        await build.untilSaid(/^\[4\/\d\]/)
+        await build.kill()
+        made()
+        expect(await readlink(join(golden.images, 'current'))).toBe(before)
+        return await livesAndIsCancelled(stage)
+      },
+    },
     missing('the browser', '/usr/lib/chromium/chromium', 'the browser (Chromium) is crashed'),
     missing('Xtigervnc', '/usr/bin/Xtigervnc', 'the display (Xtigervnc) is lost'),
     missing('the agent', '/opt/anteroom/agent.mjs', 'the guest agent does not answer'),

@@ -19,7 +19,7 @@ const attemptMs = 5_000
 /** Under emulation on a busy host a browser needs this long until it has nothing left to do. */
 const settleMs = 120_000
 /** Emulated on a busy host an agent answers within 40 s; one that is not there never does. */
-const helloMs = 150_000
+const helloMs = 120_000
 
 /** A machine that a build looks after: asked again and again, and it knows for the error how far it has come. */
 export class Guest {
