@@ -6,6 +6,9 @@ import { defineConfig } from 'vitest/config'
  */
 const retry = process.env.CI ? 1 : 0
 
+/** Long, but within one process and without a machine: they run beside each other. */
+const soaks = ['test/long/fuzz*.test.ts', 'test/long/lifecycle-model.test.ts']
+
 export default defineConfig({
   test: {
     projects: [
@@ -44,11 +47,13 @@ export default defineConfig({
           hookTimeout: 600_000,
         },
       },
+      { test: { name: 'soak', include: soaks, testTimeout: 1_800_000 } },
       {
         test: {
           name: 'long',
           retry,
           include: ['test/long/*.test.ts'],
+          exclude: soaks,
           globalSetup: ['test/faults/harness/write-reference.ts'],
           fileParallelism: false,
           testTimeout: 1_800_000,

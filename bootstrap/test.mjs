@@ -8,8 +8,8 @@ import { runtimePackages, testPackages } from './system-packages.mjs'
 import { countTests, secondTries, sum, summaryLine } from './test-report.mjs'
 
 const projects = ['unit', 'host', 'e2e']
-/** What takes too long for each time: `npm run test:long`. */
-const onlyByName = ['long']
+/** What takes too long for each time: `npm run test:long`. What needs no machine uses both processors, and comes first. */
+const onlyByName = { long: ['soak', 'long'] }
 const bin = (name) => join(root, 'node_modules/.bin', name)
 
 /** Node 24 runs everything from here on: the tools are scripts of it. */
@@ -42,7 +42,7 @@ async function runParts(parts) {
 
 await runMain(async () => {
   const [only, ...args] = process.argv.slice(2)
-  const names = [...projects, ...onlyByName]
+  const names = [...projects, ...Object.keys(onlyByName)]
   if (only !== undefined && !names.includes(only))
     throw new SetUpError(`There is no part ${only}.\nUsage: npm test [-- ${names.join('|')} [arguments of vitest]]`)
   const home = homeOf()
@@ -55,10 +55,12 @@ await runMain(async () => {
       ['types', check('tsc', ['--noEmit', '-p', 'tsconfig.json'])],
       ['lint', check('biome', ['check', '.'])],
     ]
-    const chosen = only === undefined ? projects : [only]
+    const chosen = only === undefined ? projects : (onlyByName[only] ?? [only])
+    // A file that is named is in one of them.
+    const words = chosen.length > 1 && args.length > 0 ? ['--passWithNoTests', ...args] : args
     const rows = await runParts([
       ...(only === undefined ? checks : []),
-      ...chosen.map((name) => [name, project(name, args, home, directory)]),
+      ...chosen.map((name) => [name, project(name, words, home, directory)]),
     ])
     const total = sum(rows.map(({ counts }) => counts))
     console.log(`\nset-up ${setUpSeconds.toFixed(0)} s`)
