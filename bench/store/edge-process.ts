@@ -48,7 +48,10 @@ url = await http.listen('127.0.0.1', 0)
 async function newKeys(): Promise<string[]> {
   const names = Array.from({ length: keyCount }, (_, n) => `client ${n}`)
   const made = names.map((name) =>
-    access.keys.create({ name, scopes: [...keyScopes] }, { kind: 'key', id: '', hash: '', scopes: keyScopes }),
+    access.keys.create(
+      { name, scopes: [...keyScopes] },
+      { kind: 'key', id: '', hash: '', scopes: keyScopes, projectId: null },
+    ),
   )
   return (await Promise.all(made)).map(({ secret }) => secret.expose())
 }

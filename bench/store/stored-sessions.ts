@@ -137,9 +137,9 @@ function insertStory(db: DatabaseSync): void {
 
 function insertConnections(db: DatabaseSync, wrappingKeyId: string): void {
   db.exec(`
-    insert into connections (id, provider, subject, version, captured, last_session_id, created_at, updated_at)
-    select new_id('connection'), provider, subject, max(outcome = 'completed'), max(captured), max(id), min(created_at), max(created_at)
-    from sessions group by provider, subject`)
+    insert into connections (id, project_id, provider, subject, version, captured, last_session_id, created_at, updated_at)
+    select new_id('connection'), project_id, provider, subject, max(outcome = 'completed'), max(captured), max(id), min(created_at), max(created_at)
+    from sessions group by project_id, provider, subject`)
   db.prepare(`
     insert into credentials (id, connection_id, version, session_id, ciphertext, wrapped_key, wrapping_key_id, captured_at)
     select new_id('credential'), id, 1, last_session_id, hex(randomblob(600)), hex(randomblob(40)), ?, updated_at

@@ -9,8 +9,9 @@ import { doctor } from './commands/doctor.ts'
 import { explain } from './commands/explain.ts'
 import { key } from './commands/key.ts'
 import { logs } from './commands/logs.ts'
+import { project } from './commands/project.ts'
 
-const commands: readonly Command[] = [doctor, explain, logs, key, backupKey]
+const commands: readonly Command[] = [doctor, explain, logs, project, key, backupKey]
 
 function usage(): string {
   const width = Math.max(...commands.map(({ synopsis }) => synopsis.length))

@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import { connectionId, credentialId, sessionId } from './ids.ts'
+import { connectionId, credentialId, projectId, sessionId } from './ids.ts'
 import { captureSummary } from './session.ts'
 
 export const connection = z.object({
   id: connectionId,
+  project_id: projectId,
   provider: z.string(),
   subject: z.string(),
   status: z.enum(['authenticated', 'needs_auth']),

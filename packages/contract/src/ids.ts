@@ -8,6 +8,7 @@ export const idPrefixes = {
   connection: 'con',
   credential: 'crd',
   key: 'key',
+  project: 'prj',
   ticket: 'tkt',
   event: 'evt',
   request: 'req',
@@ -27,6 +28,10 @@ export const machineId = idSchema('machine')
 export const connectionId = idSchema('connection')
 export const credentialId = idSchema('credential')
 export const keyId = idSchema('key')
+export const projectId = idSchema('project')
+
+/** Of everything that was made before there were projects, or by somebody who names none. */
+export const defaultProjectId = `prj_${'a'.repeat(24)}`
 
 /** `img_` and the first 24 hexadecimal characters of the SHA-256 of the manifest's content part. */
 export const imageId = z.string().regex(/^img_[0-9a-f]{24}$/)

@@ -1,11 +1,13 @@
 import { z } from 'zod'
 import { keyScope } from './access.ts'
-import { keyId } from './ids.ts'
+import { keyId, projectId } from './ids.ts'
 
 /** An API key, for people to tell them apart; never the secret. */
 export const apiKey = z.object({
   id: keyId,
   name: z.string(),
+  /** null: it sees every project. */
+  project_id: projectId.nullable(),
   scopes: z.array(keyScope),
   status: z.enum(['active', 'expired', 'revoked']),
   /** It is the operator's, in `$ANTEROOM_HOME/operator.key`: the API cannot change it. */
@@ -30,7 +32,7 @@ export const apiKeyWithSecret = apiKey.extend({
 export type ApiKeyWithSecret = z.infer<typeof apiKeyWithSecret>
 
 /** Printable, no control characters. */
-const name = z
+export const printableName = z
   .string()
   .trim()
   .min(1)
@@ -48,7 +50,9 @@ const lifeSeconds = z
   .max(3650 * daySeconds)
 
 export const createKey = z.strictObject({
-  name,
+  name: printableName,
+  /** Left out: the default project; for a key with the scope `operator`, which sees them all, none can be named. */
+  project_id: projectId.optional(),
   scopes: z.array(keyScope).min(1).max(20),
   /** Left out: it does not expire. */
   expires_in_seconds: lifeSeconds.optional(),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type ErrorCode, errorCode } from './errors.ts'
-import { connectionId, imageId, machineId, sessionId } from './ids.ts'
+import { connectionId, imageId, machineId, projectId, sessionId } from './ids.ts'
 import { machineOrigins } from './machine.ts'
 
 export const sessionStatuses = ['queued', 'starting', 'vm_created', 'ready', 'capturing', 'ending', 'ended'] as const
@@ -112,6 +112,7 @@ export type QueuePlace = z.infer<typeof queuePlace>
 
 export const session = z.object({
   id: sessionId,
+  project_id: projectId,
   provider: z.string(),
   subject: z.string(),
   status: sessionStatus,

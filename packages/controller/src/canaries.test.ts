@@ -6,6 +6,7 @@ import { sampleTokens } from '../test/sample-credential.ts'
 import { SessionWorld } from '../test/session-world.ts'
 import { createAccess } from './access/access.ts'
 import { machineSecrets } from './agent/agent.ts'
+import { createConnections } from './connections/connections.ts'
 import { createHttp } from './http/http.ts'
 import { createLive } from './live/live.ts'
 import { createLog, logDirectory, openLogFiles } from './observe/observe.ts'
@@ -40,11 +41,7 @@ async function open() {
     examine: () => Promise.reject(new AppError('internal')),
     ready: async () => [],
     metrics: world.deps.metrics.render,
-    connections: {
-      ...{ list: () => Promise.reject(new Error('unused')), get: () => Promise.reject(new Error('unused')) },
-      ...world.deps.connections,
-      remove: () => Promise.reject(new Error('unused')),
-    },
+    connections: createConnections({ store }),
   })
   stops.push(() => http.close())
   url = await http.listen('127.0.0.1', 0)

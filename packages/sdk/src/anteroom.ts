@@ -1,5 +1,6 @@
 import { Connections } from './resources/connections.ts'
 import { Keys } from './resources/keys.ts'
+import { Projects } from './resources/projects.ts'
 import { Sessions } from './resources/sessions.ts'
 import type { DoctorReport, Image, Machine, Pool, Provider } from './resources.ts'
 import { type AnteroomOptions, type CallOptions, Transport } from './transport.ts'
@@ -9,6 +10,7 @@ export class Anteroom {
   readonly sessions: Sessions
   readonly connections: Connections
   readonly keys: Keys
+  readonly projects: Projects
   readonly #transport: Transport
 
   constructor(options: AnteroomOptions) {
@@ -16,6 +18,7 @@ export class Anteroom {
     this.sessions = new Sessions(this.#transport)
     this.connections = new Connections(this.#transport)
     this.keys = new Keys(this.#transport)
+    this.projects = new Projects(this.#transport)
   }
 
   /** What people can sign in to; `problems` names what is wrong in definitions that could not be read. */

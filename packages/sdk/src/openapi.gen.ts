@@ -11,6 +11,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
+                    project_id?: string;
                     status?: "queued" | "starting" | "vm_created" | "ready" | "capturing" | "ending" | "ended";
                     provider?: string;
                     subject?: string;
@@ -708,6 +709,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
+                    project_id?: string;
                     provider?: string;
                     subject?: string;
                     cursor?: string;
@@ -986,6 +988,7 @@ export interface paths {
                 content: {
                     "application/json": {
                         name: string;
+                        project_id?: string;
                         scopes: ("sessions:read" | "sessions:write" | "connections:read" | "connections:write" | "credentials:read" | "operator")[];
                         expires_in_seconds?: number;
                     };
@@ -1143,6 +1146,139 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List projects, newest first */
+        get: {
+            parameters: {
+                query?: {
+                    cursor?: string;
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            items: components["schemas"]["Project"][];
+                            next_cursor: string | null;
+                        };
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Make a project, whose sessions and connections no other sees */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        name: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description Default Response */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Project"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One project */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Project"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1883,6 +2019,7 @@ export interface components {
         };
         Session: {
             id: string;
+            project_id: string;
             provider: string;
             subject: string;
             /** @enum {string} */
@@ -1937,6 +2074,7 @@ export interface components {
         };
         CreatedSession: {
             id: string;
+            project_id: string;
             provider: string;
             subject: string;
             /** @enum {string} */
@@ -2073,6 +2211,7 @@ export interface components {
         };
         Connection: {
             id: string;
+            project_id: string;
             provider: string;
             subject: string;
             /** @enum {string} */
@@ -2146,9 +2285,16 @@ export interface components {
                 }[];
             };
         };
+        Project: {
+            id: string;
+            name: string;
+            /** Format: date-time */
+            created_at: string;
+        };
         Key: {
             id: string;
             name: string;
+            project_id: string | null;
             scopes: ("sessions:read" | "sessions:write" | "connections:read" | "connections:write" | "credentials:read" | "operator")[];
             /** @enum {string} */
             status: "active" | "expired" | "revoked";
@@ -2164,6 +2310,7 @@ export interface components {
         KeyWithSecret: {
             id: string;
             name: string;
+            project_id: string | null;
             scopes: ("sessions:read" | "sessions:write" | "connections:read" | "connections:write" | "credentials:read" | "operator")[];
             /** @enum {string} */
             status: "active" | "expired" | "revoked";

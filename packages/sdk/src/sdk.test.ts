@@ -101,6 +101,20 @@ test('keys are made, rotated and revoked', async () => {
   expect((await errorOf(anteroom.keys.rotate(made.id))).code).toBe('key_unchangeable')
 })
 
+test('projects are made, and their keys see what is theirs', async () => {
+  const { id } = await anteroom.projects.create({ name: 'a customer' })
+  expect(await anteroom.projects.get(id)).toMatchObject({ id, name: 'a customer' })
+  expect((await anteroom.projects.list({ limit: 1 })).items).toHaveLength(1)
+  const scopes = ['sessions:read', 'sessions:write'] as ['sessions:read', 'sessions:write']
+  const { secret, project_id } = await anteroom.keys.create({ name: 'theirs', scopes, project_id: id })
+  expect(project_id).toBe(id)
+  const theirs = new Anteroom({ url: edge.url, key: secret })
+  expect((await theirs.sessions.list()).items).toEqual([])
+  const session = await theirs.sessions.create({ provider: 'demo', subject: 'ada' })
+  expect(session.project_id).toBe(id)
+  expect((await anteroom.sessions.list({ project_id: id })).items.map((one) => one.id)).toEqual([session.id])
+})
+
 describe('errors', () => {
   test('have the code, the fields and the request of the problem', async () => {
     const error = await errorOf(anteroom.sessions.create({ provider: 'demo', subject: '' }))

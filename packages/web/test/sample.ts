@@ -54,6 +54,7 @@ export const untilOpen = [
 
 export const sampleSession = (change: Partial<Session> = {}): Session => ({
   id: id('ses', 'a'),
+  project_id: id('prj', 'a'),
   provider: sampleProvider.name,
   subject: 'ada@example.com',
   status: 'queued',
@@ -125,6 +126,7 @@ export const failed = (change: Partial<Session> = {}): Session =>
 
 export const sampleConnection: Connection = {
   id: id('con', 'c'),
+  project_id: id('prj', 'a'),
   provider: 'demo',
   subject: 'ada@example.com',
   status: 'authenticated',

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startEdge } from '../../../controller/src/http/test/running-edge.ts'
 import { key, keyText, seconds } from './key.ts'
+import { project } from './project.ts'
 
 const edge = await startEdge()
 let home: string
@@ -27,7 +28,7 @@ test('a key is made, listed, rotated and revoked', async () => {
   const made = await run(['create', 'backend', 'sessions:read', 'credentials:read'], { 'expires-in': '90d' })
   const [id = ''] = /^key_\w+/.exec(made) ?? []
   const [secret = ''] = /^ark_\S+/m.exec(made) ?? []
-  expect(made).toMatch(/ {2}backend {2}sessions:read credentials:read {2}until 2\d{3}-.* {2}never used\n/)
+  expect(made).toMatch(/ {2}backend {2}prj_a{24} {2}sessions:read credentials:read {2}until 2\d{3}-.* {2}never used\n/)
   expect(await statusBy(secret)).toBe(200)
   const listed = await run(['list'])
   expect(listed).toContain(`${id}  backend`)
@@ -40,6 +41,15 @@ test('a key is made, listed, rotated and revoked', async () => {
   expect(await run(['revoke', id])).toBe(`${id} opens nothing any more.`)
   expect(await statusBy(rotated.secret)).toBe(401)
   expect(await run(['list'])).toContain('  revoked  ')
+})
+
+test('a project is made, and a key of it', async () => {
+  const options = { home, flags: new Set<string>() }
+  const made = JSON.parse((await project.run(['create', 'a customer'], { ...options, json: true })).text)
+  expect((await project.run(['list'], { ...options, json: false })).text).toContain(`${made.id}  a customer  since 2`)
+  expect(await run(['create', 'theirs', 'sessions:read'], { project: made.id })).toContain(`  ${made.id}  `)
+  for (const words of [[], ['create'], ['create', 'a', 'customer'], ['list', 'all'], ['delete', 'a']])
+    await expect(project.run(words, { ...options, json: false })).rejects.toThrow('project create with one name')
 })
 
 test('every key is listed, however many pages they fill', async () => {
@@ -75,8 +85,15 @@ test('lengths of time', () => {
 
 test('a key that does not expire is good for ever', () => {
   const times = { created_at: '', expires_at: null, revoked_at: null, rotated_at: null, previous_expires_at: null }
-  const one = { id: 'key_a', name: 'a', scopes: ['operator' as const], status: 'active' as const, in_file: false }
+  const one = {
+    id: 'key_a',
+    project_id: null,
+    name: 'a',
+    scopes: ['operator' as const],
+    status: 'active' as const,
+    in_file: false,
+  }
   expect(keyText({ ...one, ...times, last_used_at: '2026-01-01T00:00:00.000Z' })).toBe(
-    'key_a  a  operator  for ever  last used 2026-01-01T00:00:00.000Z',
+    'key_a  a  every project  operator  for ever  last used 2026-01-01T00:00:00.000Z',
   )
 })

@@ -16,7 +16,7 @@ export const key: Command = {
   synopsis: 'key list|create|rotate|revoke',
   does: 'API keys: who may ask what; alone it says what each of these takes',
   flags: [],
-  values: ['expires-in', 'overlap'],
+  values: ['expires-in', 'overlap', 'project'],
   async run([what = '', ...words], { home, json, values = {} }): Promise<Answer> {
     const act = Object.hasOwn(acts, what) ? acts[what as keyof typeof acts] : undefined
     if (!act) throw new UsageError(howTo)
@@ -30,7 +30,7 @@ type Ask = (anteroom: Anteroom) => Promise<Told>
 
 const howTo = `Say what to do:
   key list
-  key create <name> <scope>… [--expires-in 90d]
+  key create <name> <scope>… [--project prj_…] [--expires-in 90d]
   key rotate <key> [--overlap 1h] [--expires-in 90d]
   key revoke <key>
 Scopes: ${keyScopes.join(' ')}`
@@ -53,8 +53,12 @@ const acts = {
     if (name === '' || known.length === 0 || known.length < scopes.length)
       throw new UsageError(`key create takes a name and what the key may do, of: ${keyScopes.join(' ')}.`)
     const expires = seconds(values['expires-in'])
-    return async ({ keys }) =>
-      told(await keys.create({ name, scopes: known, ...(expires !== undefined && { expires_in_seconds: expires }) }))
+    const { project } = values
+    const more = {
+      ...(project !== undefined && { project_id: project }),
+      ...(expires !== undefined && { expires_in_seconds: expires }),
+    }
+    return async ({ keys }) => told(await keys.create({ name, scopes: known, ...more }))
   },
   rotate(words, values) {
     const id = oneKey(words)
@@ -94,11 +98,12 @@ export function seconds(text: string | undefined): number | undefined {
 }
 
 /** One line. */
-export function keyText({ id, name, scopes, status, in_file, expires_at, last_used_at }: Key): string {
+export function keyText({ id, project_id, name, scopes, status, in_file, expires_at, last_used_at }: Key): string {
   const state = status === 'active' ? (expires_at ? `until ${expires_at}` : 'for ever') : status
   return [
     id,
     name,
+    project_id ?? 'every project',
     scopes.join(' '),
     in_file ? 'in operator.key' : state,
     last_used_at ? `last used ${last_used_at}` : 'never used',

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, newId, newToken, systemClock } from '@anteroom/base'
-import { errorDefinitions, keyScopes } from '@anteroom/contract'
+import { defaultProjectId, errorDefinitions, keyScopes } from '@anteroom/contract'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -48,6 +48,7 @@ describe('Access', () => {
       expect((await stat(keyPath)).mode & 0o777).toBe(0o600)
       expect(await access.byKey(key)).toEqual({
         ...{ kind: 'key', id: `key_${key.slice(4, 28)}`, hash: secretHash(key), scopes: keyScopes },
+        projectId: null,
       })
       await access.ensureOperatorKey(keyPath)
       expect(await keyInFile()).toBe(key)
@@ -81,7 +82,10 @@ describe('Access', () => {
     test('a lesser key in the file is not made an operator', async () => {
       await access.ensureOperatorKey(keyPath)
       const key = await keyInFile()
-      await store.db.updateTable('api_keys').set({ in_file: 0, scopes: '["sessions:read"]' }).execute()
+      await store.db
+        .updateTable('api_keys')
+        .set({ in_file: 0, project_id: defaultProjectId, scopes: '["sessions:read"]' })
+        .execute()
       await access.ensureOperatorKey(keyPath)
       expect(await access.byKey(key)).toMatchObject({ scopes: ['sessions:read'] })
       expect(await access.byKey(await keyInFile())).toMatchObject({ scopes: keyScopes })
@@ -166,6 +170,7 @@ describe('Access', () => {
         .insertInto('sessions')
         .values({
           id,
+          project_id: defaultProjectId,
           version: 1,
           status: 'queued',
           provider: 'demo',

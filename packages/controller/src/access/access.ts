@@ -1,29 +1,51 @@
 import { AppError, type Clock, newToken } from '@anteroom/base'
 import type { KeyScope } from '@anteroom/contract'
 import type { Events } from '../events/events.ts'
-import type { Store } from '../store/store.ts'
+import type { Reach, Store } from '../store/store.ts'
 import { ApiKeys, type HeldKey, scopesOf } from './api-keys.ts'
 import { findCookie, issueCookie } from './cookies.ts'
 import { type Entry, enterSession } from './entry.ts'
 import { type Hold, KeyHolds } from './key-holds.ts'
 import { createKeys, type Keys } from './keys.ts'
+import { createProjects, type Projects } from './projects.ts'
 import { secretHash } from './secret-hash.ts'
 
 export type { HeldKey } from './api-keys.ts'
 export type { Hold } from './key-holds.ts'
 export type { Keys } from './keys.ts'
+export type { Projects } from './projects.ts'
 
 /** Who is asking. */
 export type Principal =
-  | (HeldKey & { readonly kind: 'key'; readonly scopes: readonly KeyScope[] })
+  | (HeldKey & {
+      readonly kind: 'key'
+      readonly scopes: readonly KeyScope[]
+      /** null: every project. */
+      readonly projectId: string | null
+    })
   /** The operator in the dashboard, by cookie (here its hash); every scope. */
   | { readonly kind: 'operator'; readonly cookie: string }
   /** The account owner's browser, by a cookie that is bound to one session. */
   | { readonly kind: 'visitor'; readonly sessionId: string; readonly cookie: string }
 
+/** Whose rows they get at. */
+export function reachOf(principal: Principal): Reach {
+  switch (principal.kind) {
+    case 'key':
+      return principal.projectId === null ? 'everything' : { projectId: principal.projectId }
+    case 'operator':
+      return 'everything'
+    case 'visitor':
+      return { sessionId: principal.sessionId }
+    default:
+      return principal satisfies never
+  }
+}
+
 /** API keys, the operator's one-time link, the account owner's entry. Secrets are kept as SHA-256 only. */
 export interface Access {
   readonly keys: Keys
+  readonly projects: Projects
   /** @throws AppError unauthenticated, alike for a key that is unknown, expired, revoked or was rotated away */
   byKey(bearer: string): Promise<Principal>
   /** Does what was shown earlier still open anything? */
@@ -54,13 +76,17 @@ export function createAccess(parts: { readonly store: Store; readonly clock: Clo
   const holds = new KeyHolds(store, clock)
   return {
     keys: createKeys(store, clock, holds),
+    projects: createProjects(store, clock),
 
     async byKey(bearer) {
       const found = await secrets.find(bearer)
       if (!found)
         throw new AppError('unauthenticated', { detail: 'This key opens nothing here: unknown, expired or revoked.' })
       secrets.noteUse(found.row)
-      return { kind: 'key', id: found.row.id, hash: found.hash, scopes: scopesOf(found.row) }
+      return {
+        ...{ kind: 'key', id: found.row.id, hash: found.hash, scopes: scopesOf(found.row) },
+        projectId: found.row.project_id,
+      }
     },
 
     opens: (key) => holds.opens(key),

@@ -57,6 +57,8 @@ export class ApiKeys {
     const isCurrent = matchesHash(bearer, row?.hash)
     const isPrevious = matchesHash(bearer, row?.previous_hash ?? undefined)
     if (!row || !(isCurrent || isPrevious)) return undefined
+    // A key that sees every project is the operator's, or it is none.
+    if (row.project_id === null && !scopesOf(row).includes('operator')) return undefined
     const hash = secretHash(bearer)
     return opensUntil(row, hash) > this.#clock.now() ? { row, hash } : undefined
   }
@@ -83,7 +85,12 @@ export class ApiKeys {
     const { secret, hash } = newSecret(id)
     await this.#store.transaction(async (tx) => {
       await tx.deleteFrom('api_keys').where('in_file', '=', 1).execute()
-      const made = { name: "the operator's, in operator.key", scopes: [...keyScopes], created_at: this.#clock.now() }
+      const made = {
+        name: "the operator's, in operator.key",
+        scopes: keyScopes,
+        created_at: this.#clock.now(),
+        project_id: null,
+      }
       await tx
         .insertInto('api_keys')
         .values({ ...keyValues({ id, hash, ...made }), in_file: 1 })
@@ -103,7 +110,7 @@ export class ApiKeys {
   }
 }
 
-type Made = Pick<KeyRow, 'id' | 'name' | 'hash' | 'created_at'> & {
+type Made = Pick<KeyRow, 'id' | 'project_id' | 'name' | 'hash' | 'created_at'> & {
   readonly scopes: readonly string[]
   readonly expires_at?: number | null
 }

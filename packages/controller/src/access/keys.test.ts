@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { newId, newToken, type Secret } from '@anteroom/base'
-import { type ApiKey, type CreateKey, keyScopes, type RotateKey } from '@anteroom/contract'
+import { type ApiKey, type CreateKey, defaultProjectId, keyScopes, type RotateKey } from '@anteroom/contract'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createEvents } from '../events/events.ts'
@@ -11,7 +11,7 @@ import { type Access, createAccess, type HeldKey, type Principal } from './acces
 let store: Store
 let access: Access
 let clock: ManualClock
-const all = { kind: 'key', id: newId('key'), hash: '', scopes: keyScopes } satisfies Principal
+const all = { kind: 'key', id: newId('key'), hash: '', scopes: keyScopes, projectId: null } satisfies Principal
 
 beforeEach(async () => {
   clock = new ManualClock()
@@ -47,7 +47,7 @@ test('a key opens what its scopes say; of its secret the hash is kept, and nothi
     expect(told).not.toContain(secret.expose().slice(29))
   expect(key).toEqual({
     ...{ id: key.id, name: 'reader', scopes: ['sessions:read', 'credentials:read'], status: 'active', in_file: false },
-    created_at: new Date(clock.now()).toISOString(),
+    ...{ project_id: defaultProjectId, created_at: new Date(clock.now()).toISOString() },
     ...{ expires_at: null, revoked_at: null, rotated_at: null, previous_expires_at: null, last_used_at: null },
   } satisfies ApiKey)
 })

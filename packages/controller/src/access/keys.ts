@@ -1,7 +1,14 @@
 import { AppError, type Clock, newId, type Secret } from '@anteroom/base'
-import { type ApiKey, type CreateKey, type KeyScope, keyScopes, type RotateKey } from '@anteroom/contract'
+import {
+  type ApiKey,
+  type CreateKey,
+  defaultProjectId,
+  type KeyScope,
+  keyScopes,
+  type RotateKey,
+} from '@anteroom/contract'
 import { sql } from 'kysely'
-import { decodeCursor, encodeCursor, type Store, type Tx } from '../store/store.ts'
+import { type Db, decodeCursor, encodeCursor, type Store, type Tx } from '../store/store.ts'
 import type { Principal } from './access.ts'
 import { type KeyRow, keyValues, newSecret, scopesOf } from './api-keys.ts'
 import type { KeyHolds } from './key-holds.ts'
@@ -23,7 +30,7 @@ export interface Keys {
   list(page: KeyPage): Promise<{ items: ApiKey[]; next_cursor: string | null }>
   /** @throws AppError not_found */
   get(id: string): Promise<ApiKey>
-  /** @throws AppError forbidden */
+  /** @throws AppError forbidden, invalid_request (the project) */
   create(asked: CreateKey, by: Principal): Promise<NewSecret>
   /** The key gets another secret; the one that it had opens as well for `overlap_seconds`. @throws AppError not_found, forbidden, key_unchangeable */
   rotate(id: string, asked: RotateKey, by: Principal): Promise<NewSecret>
@@ -34,7 +41,7 @@ export interface Keys {
 export function createKeys(store: Store, clock: Clock, holds: KeyHolds): Keys {
   const resource = (row: KeyRow): ApiKey => toResource(row, clock.now())
 
-  async function load(db: Store['db'], id: string): Promise<KeyRow> {
+  async function load(db: Db, id: string): Promise<KeyRow> {
     const row = await db.selectFrom('api_keys').selectAll().where('id', '=', id).executeTakeFirst()
     if (!row) throw new AppError('not_found', { detail: `There is no key ${id}.` })
     return row
@@ -66,15 +73,16 @@ export function createKeys(store: Store, clock: Clock, holds: KeyHolds): Keys {
 
     get: async (id) => resource(await load(store.db, id)),
 
-    async create({ name, scopes, expires_in_seconds }, by) {
+    async create({ name, scopes, project_id, expires_in_seconds }, by) {
       requireScopesOf(by, scopes)
+      const project = await projectFor(store.db, scopes, project_id)
       const id = newId('key')
       const now = clock.now()
       const { secret, hash } = newSecret(id)
       const expires_at = expires_in_seconds === undefined ? null : now + expires_in_seconds * 1000
       const row = await store.db
         .insertInto('api_keys')
-        .values(keyValues({ id, name, hash, scopes, created_at: now, expires_at }))
+        .values(keyValues({ id, project_id: project, name, hash, scopes, created_at: now, expires_at }))
         .returningAll()
         .executeTakeFirstOrThrow()
       return { key: resource(row), secret }
@@ -109,6 +117,19 @@ export function createKeys(store: Store, clock: Clock, holds: KeyHolds): Keys {
       holds.changed(id)
     },
   }
+}
+
+/** null: every project, which goes with the scope `operator` and with nothing less. */
+async function projectFor(db: Db, scopes: readonly KeyScope[], asked: string | undefined): Promise<string | null> {
+  if (!scopes.includes('operator')) {
+    const id = asked ?? defaultProjectId
+    const project = await db.selectFrom('projects').select('id').where('id', '=', id).executeTakeFirst()
+    if (project) return id
+    throw new AppError('invalid_request', { fields: [{ pointer: '/project_id', message: 'is not a project' }] })
+  }
+  if (asked === undefined) return null
+  const message = 'must be left out: a key with the scope operator sees every project'
+  throw new AppError('invalid_request', { fields: [{ pointer: '/project_id', message }] })
 }
 
 const unchangeable = (detail: string): AppError => new AppError('key_unchangeable', { detail })
@@ -156,6 +177,7 @@ function toResource(row: KeyRow, now: number): ApiKey {
   return {
     id: row.id,
     name: row.name,
+    project_id: row.project_id,
     scopes: scopesOf(row),
     status,
     in_file: row.in_file === 1,

@@ -1,5 +1,5 @@
 import { newId } from '@anteroom/base'
-import { connection } from '@anteroom/contract'
+import { connection, defaultProjectId } from '@anteroom/contract'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { decodeCursor, encodeCursor, openStore, type Store } from '../store/store.ts'
@@ -16,7 +16,7 @@ describe('Connections', () => {
   afterEach(() => store.close())
 
   const ensure = (provider: string, subject: string, now: number) =>
-    store.transaction((tx) => connections.ensure(tx, provider, subject, now))
+    store.transaction((tx) => connections.ensure(tx, { projectId: defaultProjectId, provider, subject }, now))
 
   const addCredential = (connectionId: string) =>
     store.transaction(async (tx) => {

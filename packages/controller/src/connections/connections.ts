@@ -1,19 +1,35 @@
 import { AppError, newId } from '@anteroom/base'
 import { type Connection, captureSummary } from '@anteroom/contract'
 import { type ExpressionBuilder, sql } from 'kysely'
-import { decodeCursor, encodeCursor, type Row, type Store, type Tables, type Tx } from '../store/store.ts'
+import {
+  type Db,
+  decodeCursor,
+  encodeCursor,
+  type Reach,
+  type Row,
+  type Store,
+  type Tables,
+  type Tx,
+  within,
+} from '../store/store.ts'
 
 export interface ConnectionFilter {
+  readonly project_id?: string
   readonly provider?: string
   readonly subject?: string
   readonly cursor?: string
   readonly limit: number
 }
 
-/** Who is connected to what: subject × provider. Never values; those are the vault's. */
-export interface Connections {
-  /** The connection of this pair, made when it does not exist. */
-  ensure(tx: Tx, provider: string, subject: string, now: number): Promise<string>
+/** What a connection is of. The same subject in two projects is two people. */
+export interface ConnectionOf {
+  readonly projectId: string
+  readonly provider: string
+  readonly subject: string
+}
+
+/** Those within somebody's reach. */
+export interface ReachedConnections {
   /** @throws AppError not_found */
   get(id: string): Promise<Connection>
   /** Newest first. @throws AppError invalid_request (a cursor that is not `next_cursor` of a page before) */
@@ -22,18 +38,30 @@ export interface Connections {
   remove(id: string): Promise<void>
 }
 
-export const createConnections = ({ store }: { readonly store: Store }): Connections => ({
-  ensure,
+/** Who is connected to what: subject × provider. Never values; those are the vault's. By itself it reaches all. */
+export interface Connections extends ReachedConnections {
+  of(reach: Reach): ReachedConnections
+  /** The connection of these, made when it does not exist. */
+  ensure(tx: Tx, of: ConnectionOf, now: number): Promise<string>
+}
+
+export const createConnections = ({ store }: { readonly store: Store }): Connections => {
+  const of = (reach: Reach) => reached(within(store.db, reach))
+  return { of, ensure, ...of('everything') }
+}
+
+const reached = (db: Db): ReachedConnections => ({
   async get(id) {
-    const row = await select(store).where('id', '=', id).executeTakeFirst()
+    const row = await select(db).where('id', '=', id).executeTakeFirst()
     if (!row) throw unknown(id)
     return toConnection(row)
   },
-  async list({ provider, subject, cursor, limit }) {
-    let query = select(store)
+  async list({ project_id, provider, subject, cursor, limit }) {
+    let query = select(db)
       .orderBy('created_at', 'desc')
       .orderBy('id', 'desc')
       .limit(limit + 1)
+    if (project_id !== undefined) query = query.where('project_id', '=', project_id)
     if (provider !== undefined) query = query.where('provider', '=', provider)
     if (subject !== undefined) query = query.where('subject', '=', subject)
     if (cursor !== undefined) {
@@ -50,18 +78,23 @@ export const createConnections = ({ store }: { readonly store: Store }): Connect
   },
   async remove(id) {
     // The credentials go with it: `on delete cascade`.
-    const { numDeletedRows } = await store.db.deleteFrom('connections').where('id', '=', id).executeTakeFirstOrThrow()
+    const { numDeletedRows } = await db.deleteFrom('connections').where('id', '=', id).executeTakeFirstOrThrow()
     if (numDeletedRows === 0n) throw unknown(id)
   },
 })
 
-async function ensure(tx: Tx, provider: string, subject: string, now: number): Promise<string> {
-  await tx
+async function ensure(
+  tx: Tx,
+  { projectId: project_id, provider, subject }: ConnectionOf,
+  now: number,
+): Promise<string> {
+  const own = within(tx, { projectId: project_id })
+  await own
     .insertInto('connections')
-    .values({ id: newId('connection'), provider, subject, created_at: now, updated_at: now, version: 0 })
-    .onConflict((conflict) => conflict.columns(['provider', 'subject']).doNothing())
+    .values({ id: newId('connection'), project_id, provider, subject, created_at: now, updated_at: now, version: 0 })
+    .onConflict((conflict) => conflict.columns(['project_id', 'provider', 'subject']).doNothing())
     .execute()
-  const { id } = await tx
+  const { id } = await own
     .selectFrom('connections')
     .select('id')
     .where('provider', '=', provider)
@@ -70,7 +103,7 @@ async function ensure(tx: Tx, provider: string, subject: string, now: number): P
   return id
 }
 
-const select = ({ db }: Store) => db.selectFrom('connections').selectAll().select(hasCredential)
+const select = (db: Db) => db.selectFrom('connections').selectAll().select(hasCredential)
 
 const hasCredential = (eb: ExpressionBuilder<Tables, 'connections'>) =>
   eb
@@ -79,6 +112,7 @@ const hasCredential = (eb: ExpressionBuilder<Tables, 'connections'>) =>
 
 const toConnection = (row: Row<'connections'> & { readonly has_credential: unknown }): Connection => ({
   id: row.id,
+  project_id: row.project_id,
   provider: row.provider,
   subject: row.subject,
   status: row.version > 0 && row.has_credential ? 'authenticated' : 'needs_auth',

@@ -1,6 +1,6 @@
 import type { Clock } from '@anteroom/base'
 import { type SessionEvent, sessionEvent } from '@anteroom/contract'
-import type { Row, Store, Tx } from '../store/store.ts'
+import { type Reach, type Row, requireReached, type Store, type Tx } from '../store/store.ts'
 import { Doorbell } from './doorbell.ts'
 
 /** One append-only log. Events are written in the transaction of the change that they tell of. */
@@ -12,6 +12,13 @@ export interface Events {
   all(sessionId: string): Promise<SessionEvent[]>
   /** Events after `afterSeq`, then new ones as they come, until the signal aborts. */
   stream(sessionId: string, afterSeq: number, signal: AbortSignal): AsyncIterable<SessionEvent>
+  of(reach: Reach): ReachedEvents
+}
+
+/** Those of sessions within somebody's reach. */
+export interface ReachedEvents {
+  /** As above. @throws AppError not_found */
+  stream(sessionId: string, afterSeq: number, signal: AbortSignal): Promise<AsyncIterable<SessionEvent>>
 }
 
 /** How many events a subscriber holds in memory; a slow one reads the rest from the table when it gets there. */
@@ -49,7 +56,7 @@ export function createEvents({ store, clock }: { readonly store: Pick<Store, 'db
     return rows.map(toEvent)
   }
 
-  return {
+  const events: Events = {
     async append(tx, sessionId, type, data) {
       await tx
         .insertInto('events')
@@ -90,7 +97,15 @@ export function createEvents({ store, clock }: { readonly store: Pick<Store, 'db
         listener.stop()
       }
     },
+
+    of: (reach) => ({
+      async stream(sessionId, afterSeq, signal) {
+        await requireReached(store.db, reach, 'sessions', sessionId)
+        return events.stream(sessionId, afterSeq, signal)
+      },
+    }),
   }
+  return events
 }
 
 const toEvent = (row: Row<'events'>): SessionEvent =>

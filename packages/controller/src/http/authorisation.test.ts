@@ -1,5 +1,5 @@
 import { newId } from '@anteroom/base'
-import { type ErrorCode, keyScopes } from '@anteroom/contract'
+import { defaultProjectId, type ErrorCode, keyScopes } from '@anteroom/contract'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RouteEntry } from './route-table.ts'
 import { type Edge, problemOf, startEdge } from './test/running-edge.ts'
@@ -16,6 +16,7 @@ const titled = (routes: RouteEntry[]) => routes.map((route) => ({ name: `${route
 
 /** The route's address with ids of things that exist, made for this call. */
 async function addressOf({ url }: RouteEntry): Promise<string> {
+  if (url.startsWith('/v1/projects')) return url.replace(':id', defaultProjectId)
   if (url.startsWith('/v1/keys')) return url.replace(':id', idOfKey(await edge.key('operator')))
   const session = await edge.newSession()
   return url.replace(':id', url.startsWith('/v1/connections') ? (session.connection_id ?? '') : session.id)

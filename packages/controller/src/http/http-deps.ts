@@ -14,19 +14,22 @@ import type { Sessions } from '../sessions/sessions.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Origins } from './origins.ts'
 
-/** The modules behind the edge, and what it needs of the process. */
+/** The modules behind the edge, and what it needs of the process. What belongs to somebody is got at by their reach alone. */
 export interface HttpDeps {
-  readonly sessions: Omit<Sessions, 'run'>
-  readonly connections: Connections
-  readonly vault: Pick<Vault, 'read'>
+  readonly sessions: Pick<Sessions, 'of'>
+  readonly connections: Pick<Connections, 'of'>
+  readonly vault: Pick<Vault, 'of'>
   readonly providers: Pick<Providers, 'list' | 'problems'>
   readonly images: { list(): Promise<Image[]> }
   readonly pool: Pick<Pool, 'status' | 'capacity'>
   readonly machines: () => Promise<Machine[]>
   readonly examine: (how: { readonly fix: boolean }) => Promise<DoctorReport>
-  readonly live: Pick<Live, 'issueTicket' | 'redeemTicket' | 'serve' | 'close' | 'revokeOfCookie'>
-  readonly events: Pick<Events, 'stream'>
-  readonly access: Pick<Access, 'keys' | 'byKey' | 'opens' | 'hold' | 'byCookie' | 'signIn' | 'signOut' | 'enter'>
+  readonly live: Pick<Live, 'of' | 'redeemTicket' | 'serve' | 'revokeOfCookie'>
+  readonly events: Pick<Events, 'of'>
+  readonly access: Pick<
+    Access,
+    'keys' | 'projects' | 'byKey' | 'opens' | 'hold' | 'byCookie' | 'signIn' | 'signOut' | 'enter'
+  >
   readonly log: Log
   readonly clock: Clock
   readonly config: Pick<Config, 'listen' | 'public_url' | 'timeouts'>

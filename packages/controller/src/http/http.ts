@@ -22,6 +22,7 @@ import { keyRoutes } from './routes/keys.ts'
 import { acceptWebSockets, liveRoutes, terminateWebSockets, ticketRoutes } from './routes/live.ts'
 import { machineRoutes } from './routes/machines.ts'
 import { operatorRoutes } from './routes/operator.ts'
+import { projectRoutes } from './routes/projects.ts'
 import { providerRoutes } from './routes/providers.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { systemRoutes } from './routes/system.ts'
@@ -157,6 +158,7 @@ async function registerRoutes(app: HttpApp, context: RouteContext): Promise<void
   hostedPageRoutes(app, context)
   connectionRoutes(app, context)
   keyRoutes(app, context)
+  projectRoutes(app, context)
   providerRoutes(app, context)
   machineRoutes(app, context)
   imageRoutes(app, context)

@@ -3,7 +3,7 @@ import type { Clock, Scope } from '@anteroom/base'
 import type { LiveCloseReason, Ticket } from '@anteroom/contract'
 import type { RfbEndpoint } from '@anteroom/rfb'
 import type { ServerOptions, WebSocket } from 'ws'
-import type { Store } from '../store/store.ts'
+import { type Reach, requireReached, type Store } from '../store/store.ts'
 import { serveView } from './gateway.ts'
 import { isPainted } from './is-painted.ts'
 import { Tickets } from './tickets.ts'
@@ -85,6 +85,7 @@ export interface Live {
   close(sessionId: string, reason: LiveCloseReason): Promise<void>
   /** The same for all that belongs to a cookie (by its hash) that is in force no more. */
   revokeOfCookie(cookie: string): Promise<void>
+  of(reach: Reach): ReachedLive
   /** Number of open sockets. */
   viewers(sessionId: string): number
   /** undefined: nobody with control has opened the view since this process began. */
@@ -92,6 +93,9 @@ export interface Live {
   /** Has the screen been painted (more than one colour over most of it)? undefined while RFB does not answer. */
   isPainted(endpoint: RfbEndpoint, scope: Scope): Promise<boolean | undefined>
 }
+
+/** The same, of sessions within somebody's reach. @throws AppError not_found */
+export type ReachedLive = Pick<Live, 'issueTicket' | 'close'>
 
 /** What the WebSocket server in front of `serve` must be like. */
 export const webSocketOptions = {
@@ -118,7 +122,7 @@ export function createLive({ store, clock, publicUrl }: LiveParts): Live {
   const views = new Map<string, Set<OpenView>>()
   const presence = new Map<string, Presence>()
 
-  return {
+  const live: Live = {
     issueTicket: (sessionId, order) => tickets.issue(sessionId, order),
     redeemTicket: (sessionId, use) => tickets.redeem(sessionId, use),
     async serve({ sessionId, access, holder, ticket }, endpoint, socket, scope, withdrawn) {
@@ -173,5 +177,16 @@ export function createLive({ store, clock, publicUrl }: LiveParts): Live {
     presenceOf: (sessionId) => presence.get(sessionId),
     viewers: (sessionId) => views.get(sessionId)?.size ?? 0,
     isPainted,
+    of: (reach) => ({
+      async issueTicket(sessionId, order) {
+        await requireReached(store.db, reach, 'sessions', sessionId)
+        return await live.issueTicket(sessionId, order)
+      },
+      async close(sessionId, reason) {
+        await requireReached(store.db, reach, 'sessions', sessionId)
+        await live.close(sessionId, reason)
+      },
+    }),
   }
+  return live
 }

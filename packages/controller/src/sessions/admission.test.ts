@@ -1,3 +1,4 @@
+import { newId } from '@anteroom/base'
 import { afterEach, describe, expect, test } from 'vitest'
 import { SessionWorld, type WorldSettings } from '../../test/session-world.ts'
 
@@ -83,6 +84,18 @@ describe('a limit', () => {
     await expect(create('ada')).rejects.toMatchObject({ code: 'subject_limit_reached' })
     await world.sessions.requestEnd(id, 'cancelled')
     await create('ada')
+  })
+
+  test('of a subject is not that of the same name in another project', async () => {
+    await open({ limits: { max_per_subject: 1 } })
+    const projectId = newId('project')
+    await world.store.db.insertInto('projects').values({ id: projectId, name: 'another', created_at: 1 }).execute()
+    const createThere = () =>
+      world.sessions.of({ projectId }).create({ provider: 'idp', subject: 'ada' }, { principal: 'key_b' })
+    const [here, there] = [await create('ada'), await createThere()]
+    expect(there.connection_id).not.toBe(here.connection_id)
+    await expect(createThere()).rejects.toMatchObject({ code: 'subject_limit_reached' })
+    await expect(create('ada')).rejects.toMatchObject({ code: 'subject_limit_reached' })
   })
 
   test('says when to come back by how long sessions last here', async () => {

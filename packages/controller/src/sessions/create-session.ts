@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { AppError, newId, newToken } from '@anteroom/base'
-import type { CreateSession, Session } from '@anteroom/contract'
-import type { Tx } from '../store/store.ts'
+import { type CreateSession, defaultProjectId, type Session } from '@anteroom/contract'
+import { type Reach, type Tx, within } from '../store/store.ts'
 import { firstLimits } from './limits.ts'
 import { requirePlace } from './open-limits.ts'
 import type { Queue } from './queue.ts'
@@ -12,6 +12,8 @@ export interface CreateOptions {
   readonly principal: string
   readonly idempotencyKey?: string
 }
+
+type ReachedOptions = CreateOptions & { readonly reach: Reach }
 
 /** Idempotency keys are remembered this long. */
 const idempotencyMs = 24 * 3600 * 1000
@@ -28,7 +30,7 @@ export async function insertSession(
   deps: SessionDeps & { readonly queue: Queue },
   rows: Pick<SessionRows, 'resource'>,
   request: CreateSession,
-  options: CreateOptions,
+  options: ReachedOptions,
 ): Promise<{ session: Session; secret: string }> {
   const definition = JSON.stringify(deps.providers.get(request.provider))
   await deps.images.current()
@@ -37,8 +39,9 @@ export async function insertSession(
     const earlier = await findEarlier(deps, tx, request, options)
     if (earlier) return await rows.resource(tx, await renewEntry(tx, earlier, sha256(secret)))
     const { principal } = options
-    await requirePlace(tx, { ...request, principal }, deps)
-    const made = { principal, provider_definition: definition, entry_hash: sha256(secret) }
+    const project_id = await projectFor(tx, request, options.reach)
+    await requirePlace(tx, { ...request, principal, project_id }, deps)
+    const made = { principal, project_id, provider_definition: definition, entry_hash: sha256(secret) }
     const row = await insertRow(deps, tx, request, made)
     if (options.idempotencyKey !== undefined)
       await remember(tx, row, request, options.principal, options.idempotencyKey)
@@ -48,27 +51,39 @@ export async function insertSession(
   return { session, secret }
 }
 
+async function projectFor(tx: Tx, { connection_id }: CreateSession, reach: Reach): Promise<string> {
+  if (reach !== 'everything') {
+    if ('projectId' in reach) return reach.projectId
+    throw new AppError('not_found')
+  }
+  if (connection_id === undefined) return defaultProjectId
+  const of = await tx.selectFrom('connections').select('project_id').where('id', '=', connection_id).executeTakeFirst()
+  return of?.project_id ?? defaultProjectId
+}
+
 async function insertRow(
   deps: SessionDeps,
   tx: Tx,
   request: CreateSession,
-  made: Pick<SessionRow, 'principal' | 'provider_definition' | 'entry_hash'>,
+  made: Pick<SessionRow, 'principal' | 'project_id' | 'provider_definition' | 'entry_hash'>,
 ): Promise<SessionRow> {
   const now = deps.clock.now()
-  const connectionId = await deps.connections.ensure(tx, request.provider, request.subject, now)
+  const { provider, subject } = request
+  const { project_id: projectId } = made
+  const connectionId = await deps.connections.ensure(tx, { projectId, provider, subject }, now)
   if (request.connection_id !== undefined && request.connection_id !== connectionId)
     throw new AppError('invalid_request', {
       fields: [{ pointer: '/connection_id', message: 'is not the connection of this provider and subject' }],
     })
-  const inserted = await tx
+  const inserted = await within(tx, { projectId })
     .insertInto('sessions')
     .values({
       ...made,
       id: newId('session'),
       version: 1,
       status: 'queued',
-      provider: request.provider,
-      subject: request.subject,
+      provider,
+      subject,
       connection_id: connectionId,
       return_url: request.return_url ?? null,
       capture_requested: 0,
@@ -83,7 +98,7 @@ async function insertRow(
     .insertInto('stages')
     .values({ session_id: inserted.id, name: 'queue', started_at: now, ended_at: null })
     .execute()
-  await deps.events.append(tx, inserted.id, 'created', { provider: request.provider, subject: request.subject })
+  await deps.events.append(tx, inserted.id, 'created', { provider, subject })
   return inserted
 }
 
@@ -91,7 +106,7 @@ async function findEarlier(
   deps: SessionDeps,
   tx: Tx,
   request: CreateSession,
-  options: CreateOptions,
+  options: ReachedOptions,
 ): Promise<SessionRow | undefined> {
   if (options.idempotencyKey === undefined) return undefined
   const oldest = deps.clock.now() - idempotencyMs
@@ -105,7 +120,12 @@ async function findEarlier(
     .executeTakeFirst()
   if (!known) return undefined
   if (known.request_hash !== sha256(JSON.stringify(request))) throw new AppError('idempotency_conflict')
-  return await tx.selectFrom('sessions').selectAll().where('id', '=', known.session_id).executeTakeFirst()
+  const { session_id } = known
+  return await within(tx, options.reach)
+    .selectFrom('sessions')
+    .selectAll()
+    .where('id', '=', session_id)
+    .executeTakeFirst()
 }
 
 async function remember(

@@ -1,4 +1,5 @@
 import { newId } from '@anteroom/base'
+import { defaultProjectId } from '@anteroom/contract'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { configSchema } from '../config.ts'
 import { createEvents } from '../events/events.ts'
@@ -40,7 +41,14 @@ const vm = { browser_vm_id: 'vm_1', vm_ip: '127.213.0.1', vnc_url: 'vnc://127.21
 
 async function session(over: Partial<Row<'sessions'>> = {}): Promise<string> {
   const id = newId('session')
-  const named = { id, provider: 'demo', provider_definition: '{}', subject: 'me', entry_hash: 'hash' }
+  const named = {
+    id,
+    project_id: defaultProjectId,
+    provider: 'demo',
+    provider_definition: '{}',
+    subject: 'me',
+    entry_hash: 'hash',
+  }
   const plain = { version: 1, capture_requested: 0, attempt: 0, not_before: 0 }
   const now = clock.now()
   await store.db

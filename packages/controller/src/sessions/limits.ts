@@ -1,7 +1,7 @@
 import { AppError } from '@anteroom/base'
 import type { CreateSession, ExtendSession } from '@anteroom/contract'
 import type { Config } from '../config.ts'
-import { type LimitCode, notEnded } from '../store/store.ts'
+import { type LimitCode, notEnded, type Reach, within } from '../store/store.ts'
 import type { SessionDeps } from './session-deps.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
 import { isOpen } from './state.ts'
@@ -21,7 +21,7 @@ export interface Limits {
   /** Takes what people did into the rows, then asks for the end of each session whose time is over; gives their ids. */
   enforce(): Promise<string[]>
   /** @throws AppError not_found, session_over, extension_refused */
-  extend(id: string, how: ExtendSession): Promise<void>
+  extend(id: string, how: ExtendSession, reach?: Reach): Promise<void>
   /** Of a session whose time is over; `held`: why the queue in which it still is did not move. */
   whyExpired(row: SessionRow, held?: AppError): AppError
 }
@@ -149,9 +149,9 @@ export function createLimits(deps: LimitDeps, rows: Pick<SessionRows, 'load'>): 
       return await endLate(now)
     },
 
-    async extend(id, { idle_only }) {
+    async extend(id, { idle_only }, reach = 'everything') {
       await store.transaction(async (tx) => {
-        const row = await rows.load(tx, id)
+        const row = await rows.load(within(tx, reach), id)
         const now = clock.now()
         if (!isOpen(row.status) || row.end_requested !== null || row.expires_at <= now)
           throw new AppError('session_over')

@@ -17,6 +17,7 @@ export async function listSessions(
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
     .limit(filter.limit + 1)
+  if (filter.project_id !== undefined) query = query.where('project_id', '=', filter.project_id)
   const isOfFew = filter.status !== undefined && filter.status !== 'ended'
   if (filter.status !== undefined) query = query.where('status', '=', filter.status)
   if (isOfFew) query = query.where(notEnded)

@@ -6,7 +6,7 @@ import { isReached } from './queue-order.ts'
 import type { SessionDeps } from './session-deps.ts'
 
 type Limited = 'subject' | 'principal' | 'provider'
-type Asked = Pick<CreateSession, 'subject' | 'provider'> & { readonly principal: string }
+type Asked = Pick<CreateSession, 'subject' | 'provider'> & { readonly principal: string; readonly project_id: string }
 
 const codes = {
   subject: 'subject_limit_reached',
@@ -40,10 +40,14 @@ export async function requirePlace(
     if (isReached(open[limited], limit))
       throw new AppError(codes[limited], {
         detail: `${open[limited]} are open; limits.${name} is ${limit}`,
-        retryAfterSeconds: queue.secondsUntilOneEnds((session) => session[limited] === asked[limited]),
+        retryAfterSeconds: queue.secondsUntilOneEnds((session) => isOf(limited, session, asked)),
       })
   }
 }
+
+/** A subject is one of its project's. */
+const isOf = (limited: Limited, one: Pick<Row<'sessions'>, Limited | 'project_id'>, asked: Asked): boolean =>
+  one[limited] === asked[limited] && (limited !== 'subject' || one.project_id === asked.project_id)
 
 /** Of the index of those that have not ended alone. Who was asked to end, or is being taken down, does not count any more. */
 const countOpen = (tx: Tx, asked: Asked): Promise<Record<Limited | 'all', number>> =>
@@ -54,7 +58,7 @@ const countOpen = (tx: Tx, asked: Asked): Promise<Record<Limited | 'all', number
         fn.countAll<number>().filterWhere(column, '=', asked[column])
       return [
         fn.countAll<number>().as('all'),
-        of('subject').as('subject'),
+        of('subject').filterWhere('project_id', '=', asked.project_id).as('subject'),
         of('principal').as('principal'),
         of('provider').as('provider'),
       ]

@@ -7,7 +7,7 @@ const limits = { max_per_subject: 'none', max_per_key: 'none', max_per_provider:
 let made = 0
 const asker = (principal: string | null, over: Partial<Asker> = {}): Asker => {
   made++
-  return { id: `ses_${made}`, principal, subject: `subject ${made}`, provider: 'idp', ...over }
+  return { id: `ses_${made}`, principal, project_id: 'prj_a', subject: `subject ${made}`, provider: 'idp', ...over }
 }
 const many = (count: number, principal: string): Asker[] => Array.from({ length: count }, () => asker(principal))
 const keysOf = (line: readonly Asker[]): string => line.map(({ principal }) => principal).join('')
@@ -62,6 +62,13 @@ describe('a limit that was lowered', () => {
       [first, reason],
       [second, reason],
     ])
+  })
+
+  test('of a subject is not that of the same name in another project', () => {
+    const [ada, other] = [asker('a', { subject: 'ada' }), asker('b', { subject: 'ada', project_id: 'prj_b' })]
+    const lowered = { ...limits, max_per_subject: 1 }
+    const line = lineUp({ waiting: [other], holding: [ada], limits: lowered, turn: 0, served: new Map() })
+    expect(line).toEqual({ inTurn: [other], barred: [] })
   })
 
   test('counts those ahead, too', () => {

@@ -6,6 +6,8 @@ export interface Asker {
   readonly id: string
   /** The API key that created the session; null: it is from before keys were written down. */
   readonly principal: string | null
+  /** A subject is one of its project's. */
+  readonly project_id: string
   readonly subject: string
   readonly provider: string
 }
@@ -90,22 +92,24 @@ class Tally {
     this.#limits = limits
   }
 
-  add({ subject, principal, provider }: Asker): void {
+  add({ project_id, subject, principal, provider }: Asker): void {
     const more = <K>(counts: Map<K, number>, key: K) => counts.set(key, (counts.get(key) ?? 0) + 1)
-    more(this.#of.subject, subject)
+    more(this.#of.subject, subjectOf(project_id, subject))
     more(this.#of.principal, principal)
     more(this.#of.provider, provider)
   }
 
   ofKey = (principal: string | null): number => this.#of.principal.get(principal) ?? 0
 
-  bars({ subject, principal, provider }: Asker): QueueReason | undefined {
+  bars({ project_id, subject, principal, provider }: Asker): QueueReason | undefined {
     const { max_per_subject, max_per_key, max_per_provider } = this.#limits
-    if (isReached(this.#of.subject.get(subject), max_per_subject)) return 'subject_limit_reached'
+    if (isReached(this.#of.subject.get(subjectOf(project_id, subject)), max_per_subject)) return 'subject_limit_reached'
     if (principal !== null && isReached(this.ofKey(principal), max_per_key)) return 'key_limit_reached'
     return isReached(this.#of.provider.get(provider), max_per_provider) ? 'provider_limit_reached' : undefined
   }
 }
+
+const subjectOf = (projectId: string, subject: string): string => `${projectId} ${subject}`
 
 export const isReached = (count: number | undefined, limit: number | 'none'): boolean =>
   limit !== 'none' && (count ?? 0) >= limit

@@ -12,6 +12,7 @@ type Open = Pick<
   | 'id'
   | 'status'
   | 'principal'
+  | 'project_id'
   | 'subject'
   | 'provider'
   | 'created_at'
@@ -154,7 +155,7 @@ async function openSessions(db: Db): Promise<Open[]> {
     .selectFrom('sessions')
     .leftJoin('stages', (join) => join.onRef('stages.session_id', '=', 'sessions.id').on('stages.name', '=', 'network'))
     .select([
-      ...(['id', 'status', 'principal', 'subject', 'provider', 'created_at', 'end_requested'] as const),
+      ...(['id', 'status', 'principal', 'project_id', 'subject', 'provider', 'created_at', 'end_requested'] as const),
       ...(['expires_at', 'idle_expires_at', 'first_connect_expires_at', 'stages.started_at as held_since'] as const),
     ])
     .where(notEnded)

@@ -150,6 +150,7 @@ const inOrder = (stages: readonly Row<'stages'>[]): Row<'stages'>[] =>
 function toResource(row: SessionRow, stages: readonly Row<'stages'>[], queue: QueuePlace | null): Session {
   return {
     id: row.id,
+    project_id: row.project_id,
     provider: row.provider,
     subject: row.subject,
     status: row.status,

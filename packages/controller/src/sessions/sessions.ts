@@ -10,6 +10,7 @@ import type {
   SessionStatus,
 } from '@anteroom/contract'
 import type { RfbEndpoint } from '../live/live.ts'
+import { type Reach, within } from '../store/store.ts'
 import { type CreateOptions, insertSession } from './create-session.ts'
 import { diagnose } from './diagnosis.ts'
 import { evidenceOf } from './farewell.ts'
@@ -28,6 +29,7 @@ export type { SessionDeps } from './session-deps.ts'
 export { gatherSessionLog } from './session-log.ts'
 
 export interface SessionFilter {
+  readonly project_id?: string
   readonly status?: SessionStatus
   readonly provider?: string
   readonly subject?: string
@@ -35,10 +37,11 @@ export interface SessionFilter {
   readonly limit: number
 }
 
-/** One attempt to sign in. These write intent; the reconciler acts. */
-export interface Sessions {
+/** Those within somebody's reach. These write intent; the reconciler acts. */
+export interface ReachedSessions {
   /**
-   * Answers at once; never waits for a machine.
+   * Answers at once; never waits for a machine. It belongs to the project within reach; for the operator, who reaches all, to that of
+   * `connection_id`, else to the default one.
    * @throws AppError provider_unknown, provider_invalid, idempotency_conflict, image_missing, and with a time to try again
    *   capacity_exhausted, subject_limit_reached, key_limit_reached, provider_limit_reached
    */
@@ -58,6 +61,11 @@ export interface Sessions {
   extend(id: string, how: ExtendSession): Promise<Session>
   /** Where the live view connects. @throws AppError session_not_ready, session_over */
   rfbEndpoint(id: string): Promise<RfbEndpoint>
+}
+
+/** Attempts to sign in. By itself it reaches all of them. */
+export interface Sessions extends ReachedSessions {
+  of(reach: Reach): ReachedSessions
   /** Removes what nobody holds from the host, now and not within a minute. */
   sweep(scope: Scope): Promise<void>
   /** Moves every session along until `scope` is over; resolves when nothing is in the middle of a step. */
@@ -71,86 +79,93 @@ export function createSessions(deps: SessionDeps): Sessions {
   const limits = createLimits(deps, rows)
   const reconciler = createReconciler(deps, { rows, limits, queue })
 
-  const sessions: Sessions = {
-    async create(request, options) {
-      const { session, secret } = await insertSession({ ...deps, queue }, rows, request, options)
-      deps.events.notify(session.id)
-      reconciler.kick()
-      return { ...session, hosted_url: `${deps.publicUrl()}/connect/${session.id}#entry=${secret}` }
-    },
+  const of = (reach: Reach): ReachedSessions => {
+    const db = within(store.db, reach)
+    const sessions: ReachedSessions = {
+      async create(request, options) {
+        const { session, secret } = await insertSession({ ...deps, queue }, rows, request, { ...options, reach })
+        deps.events.notify(session.id)
+        reconciler.kick()
+        return { ...session, hosted_url: `${deps.publicUrl()}/connect/${session.id}#entry=${secret}` }
+      },
 
-    get: async (id) => await rows.resource(store.db, await rows.load(store.db, id)),
+      get: async (id) => await rows.resource(db, await rows.load(db, id)),
 
-    async diagnosis(id, scope) {
-      const session = await sessions.get(id)
-      return diagnose({
-        ...{ session, ...(await evidenceOf(deps, session, scope)) },
-        usualMs: await usualDurations(store.db, session.machine_origin),
-        similar: await similarTo(store.db, { id, code: session.failure?.code ?? null }, deps.clock.now()),
-        memoryMiB: deps.config.vmm.memory_mib,
-        nowMs: deps.clock.now(),
-      })
-    },
+      async diagnosis(id, scope) {
+        const session = await sessions.get(id)
+        return diagnose({
+          ...{ session, ...(await evidenceOf(deps, session, scope)) },
+          usualMs: await usualDurations(db, session.machine_origin),
+          similar: await similarTo(db, { id, code: session.failure?.code ?? null }, deps.clock.now()),
+          memoryMiB: deps.config.vmm.memory_mib,
+          nowMs: deps.clock.now(),
+        })
+      },
 
-    async logs(id, scope) {
-      const session = await sessions.get(id)
-      return await gatherSessionLog({
-        ...{ sessionId: id, events: await deps.events.all(id) },
-        evidenceOf: () => evidenceOf(deps, session, scope),
-        recordsOf: (ids) => deps.readLogOf(ids, new Date(session.created_at)),
-      })
-    },
+      async logs(id, scope) {
+        const session = await sessions.get(id)
+        return await gatherSessionLog({
+          ...{ sessionId: id, events: await deps.events.all(id) },
+          evidenceOf: () => evidenceOf(deps, session, scope),
+          recordsOf: (ids) => deps.readLogOf(ids, new Date(session.created_at)),
+        })
+      },
 
-    list: (filter) => listSessions(store.db, rows, filter),
+      list: (filter) => listSessions(db, rows, filter),
 
-    async requestEnd(id, outcome) {
-      await rows.load(store.db, id)
-      const { numUpdatedRows } = await store.db
-        .updateTable('sessions')
-        .set({ end_requested: outcome })
-        .where('id', '=', id)
-        .where('end_requested', 'is', null)
-        .where('status', 'not in', ['ending', 'ended'])
-        .executeTakeFirst()
-      // Asked again, it goes on with the teardown that it is in.
-      if (numUpdatedRows > 0n) reconciler.interrupt(id)
-      return await sessions.get(id)
-    },
+      async requestEnd(id, outcome) {
+        await rows.load(db, id)
+        const { numUpdatedRows } = await db
+          .updateTable('sessions')
+          .set({ end_requested: outcome })
+          .where('id', '=', id)
+          .where('end_requested', 'is', null)
+          .where('status', 'not in', ['ending', 'ended'])
+          .executeTakeFirst()
+        // Asked again, it goes on with the teardown that it is in.
+        if (numUpdatedRows > 0n) reconciler.interrupt(id)
+        return await sessions.get(id)
+      },
 
-    async requestCapture(id) {
-      const row = await rows.load(store.db, id)
-      if (!isOpen(row.status)) throw new AppError('session_over')
-      if (row.status !== 'ready' && row.status !== 'capturing')
-        throw new AppError('session_not_ready', { detail: `the session is ${row.status}; it must be ready` })
-      await store.db
-        .updateTable('sessions')
-        // From here on nobody is waited for.
-        .set({ capture_requested: 1, first_connect_expires_at: null, idle_expires_at: null })
-        .where('id', '=', id)
-        .where('status', '=', 'ready')
-        .execute()
-      return await sessions.get(id)
-    },
+      async requestCapture(id) {
+        const row = await rows.load(db, id)
+        if (!isOpen(row.status)) throw new AppError('session_over')
+        if (row.status !== 'ready' && row.status !== 'capturing')
+          throw new AppError('session_not_ready', { detail: `the session is ${row.status}; it must be ready` })
+        await db
+          .updateTable('sessions')
+          // From here on nobody is waited for.
+          .set({ capture_requested: 1, first_connect_expires_at: null, idle_expires_at: null })
+          .where('id', '=', id)
+          .where('status', '=', 'ready')
+          .execute()
+        return await sessions.get(id)
+      },
 
-    async extend(id, how) {
-      await limits.extend(id, how)
-      deps.events.notify(id)
-      return await sessions.get(id)
-    },
+      async extend(id, how) {
+        await limits.extend(id, how, reach)
+        deps.events.notify(id)
+        return await sessions.get(id)
+      },
 
-    async rfbEndpoint(id) {
-      const row = await rows.load(store.db, id)
-      // Asked to end, it is over for whoever wants to look, before anything is taken down.
-      if (!isOpen(row.status) || row.end_requested !== null) throw new AppError('session_over')
-      const lease =
-        isLive(row.status) && row.status !== 'vm_created' ? await deps.leases.ofSession(store.db, id) : undefined
-      if (!lease) throw new AppError('session_not_ready', { detail: `the session is ${row.status}; it must be ready` })
-      return deps.rfbOf(lease)
-    },
+      async rfbEndpoint(id) {
+        const row = await rows.load(db, id)
+        // Asked to end, it is over for whoever wants to look, before anything is taken down.
+        if (!isOpen(row.status) || row.end_requested !== null) throw new AppError('session_over')
+        const lease =
+          isLive(row.status) && row.status !== 'vm_created' ? await deps.leases.ofSession(store.db, id) : undefined
+        if (!lease)
+          throw new AppError('session_not_ready', { detail: `the session is ${row.status}; it must be ready` })
+        return deps.rfbOf(lease)
+      },
+    }
+    return sessions
+  }
 
+  return {
+    of,
+    ...of('everything'),
     sweep: (scope) => sweepHost(deps, scope),
-
     run: (scope) => reconciler.run(scope),
   }
-  return sessions
 }

@@ -1,3 +1,5 @@
+import { defaultProjectId } from '@anteroom/contract'
+
 /**
  * Numbered, forward only. A migration that has been released never changes; mistakes are mended by the next one.
  * The statements are plain enough for SQLite and Postgres alike.
@@ -238,6 +240,69 @@ export const migrations: readonly Migration[] = [
       `create index tickets_by_session on tickets (session_id)`,
       `create index tickets_by_expiry on tickets (expires_at)`,
       `create index tickets_by_cookie on tickets (cookie_hash) where cookie_hash is not null`,
+    ],
+  },
+  {
+    number: 8,
+    name: 'projects',
+    statements: [
+      `create table projects (id text primary key, name text not null, created_at integer not null)`,
+      `insert into projects (id, name, created_at) values ('${defaultProjectId}', 'default', 0)`,
+      `alter table api_keys add column project_id text`,
+      `update api_keys set project_id = '${defaultProjectId}' where scopes not like '%"operator"%'`,
+      // A default, because sessions that have ended cannot be filled in; no reference, which would not allow one.
+      `alter table sessions add column project_id text not null default '${defaultProjectId}'`,
+      `drop index sessions_not_ended`,
+      `create index sessions_not_ended
+        on sessions (status, created_at, id, subject, principal, provider, end_requested, project_id) where status <> 'ended'`,
+      `create index sessions_not_ended_of_project on sessions (project_id, status, created_at, id) where status <> 'ended'`,
+      `create index sessions_of_project on sessions (project_id, created_at desc, id desc)`,
+      `create index sessions_of_project_subject on sessions (project_id, subject, created_at desc, id desc)`,
+      `create index sessions_of_project_provider on sessions (project_id, provider, created_at desc, id desc)`,
+      // A subject is one of its project's, so both tables are built anew. Dropping connections deletes its rows, which takes every
+      // credential along that still refers to it: those are moved first, to where they refer to the new one.
+      `create table new_connections (
+        id text primary key,
+        project_id text not null references projects (id),
+        provider text not null,
+        subject text not null,
+        version integer not null default 0,
+        captured text,
+        last_session_id text,
+        created_at integer not null,
+        updated_at integer not null,
+        unique (project_id, provider, subject)
+      )`,
+      `insert into new_connections
+          (id, project_id, provider, subject, version, captured, last_session_id, created_at, updated_at)
+        select id, '${defaultProjectId}', provider, subject, version, captured, last_session_id, created_at, updated_at
+        from connections`,
+      `create table new_credentials (
+        id text primary key,
+        connection_id text not null references new_connections (id) on delete cascade,
+        version integer not null,
+        session_id text not null unique,
+        ciphertext text not null,
+        wrapped_key text not null,
+        wrapping_key_id text not null,
+        captured_at integer not null,
+        unique (connection_id, version)
+      )`,
+      `insert into new_credentials
+          (id, connection_id, version, session_id, ciphertext, wrapped_key, wrapping_key_id, captured_at)
+        select id, connection_id, version, session_id, ciphertext, wrapped_key, wrapping_key_id, captured_at from credentials`,
+      `drop table credentials`,
+      `drop table connections`,
+      // Renaming says the new name in what refers to it, too.
+      `alter table new_connections rename to connections`,
+      `alter table new_credentials rename to credentials`,
+      `create index connections_newest on connections (created_at desc, id desc)`,
+      `create index connections_of_subject on connections (subject, created_at desc, id desc)`,
+      `create index connections_of_provider on connections (provider, created_at desc, id desc)`,
+      `create index connections_of_project on connections (project_id, created_at desc, id desc)`,
+      `create index connections_of_project_subject on connections (project_id, subject, created_at desc, id desc)`,
+      `create index connections_of_project_provider on connections (project_id, provider, created_at desc, id desc)`,
+      `create index credentials_by_wrapping_key on credentials (wrapping_key_id)`,
     ],
   },
 ]

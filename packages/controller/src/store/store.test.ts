@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { newId } from '@anteroom/base'
+import { defaultProjectId } from '@anteroom/contract'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Db, type NewRow, openStore, openStoreIn, type Store } from './store.ts'
@@ -16,6 +17,7 @@ afterEach(() => store.close())
 
 const queued = (over: Partial<NewRow<'sessions'>> = {}): NewRow<'sessions'> => ({
   id: newId('session'),
+  project_id: defaultProjectId,
   version: 1,
   status: 'queued',
   provider: 'demo',

@@ -18,6 +18,7 @@ export type LimitCode = Extract<ErrorCode, 'session_expired' | 'session_idle' | 
 
 export interface SessionsTable {
   id: string
+  project_id: string
   /** Grows with every change of state; every update names the version that it read. */
   version: number
   status: SessionStatus
@@ -97,6 +98,7 @@ export interface MachinesTable {
 
 export interface ConnectionsTable {
   id: string
+  project_id: string
   provider: string
   subject: string
   version: number
@@ -147,8 +149,17 @@ export interface TicketsTable {
   key_hash: string | null
 }
 
+/** A tenant: sees its own sessions and connections, and no other's. Never deleted. */
+export interface ProjectsTable {
+  id: string
+  name: string
+  created_at: number
+}
+
 export interface ApiKeysTable {
   id: string
+  /** null: it sees every project, and has the scope `operator`. */
+  project_id: string | null
   name: string
   /** SHA-256 of the key, hexadecimal. */
   hash: string
@@ -197,6 +208,7 @@ export interface Tables {
   credentials: CredentialsTable
   sealing_keys: SealingKeysTable
   tickets: TicketsTable
+  projects: ProjectsTable
   api_keys: ApiKeysTable
   cookies: CookiesTable
   sign_in_links: SignInLinksTable

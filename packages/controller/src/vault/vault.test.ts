@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { AppError, newId, systemClock } from '@anteroom/base'
-import { type CredentialValue, maxSealedBytes, type SealedPayload, type SealingKey } from '@anteroom/contract'
+import {
+  type CredentialValue,
+  defaultProjectId,
+  maxSealedBytes,
+  type SealedPayload,
+  type SealingKey,
+} from '@anteroom/contract'
 import fc from 'fast-check'
 import { CompactEncrypt, importJWK } from 'jose'
 import { sql } from 'kysely'
@@ -54,7 +60,15 @@ describe('Vault', () => {
     if (!connectionId)
       await store.db
         .insertInto('connections')
-        .values({ id, provider: 'demo', subject, version: 0, created_at: 1, updated_at: 1 })
+        .values({
+          id,
+          project_id: defaultProjectId,
+          provider: 'demo',
+          subject,
+          version: 0,
+          created_at: 1,
+          updated_at: 1,
+        })
         .execute()
     return { id: newId('session'), provider: 'demo', connectionId: id }
   }

@@ -1,6 +1,6 @@
 import { AppError, type Clock, type Secret } from '@anteroom/base'
 import type { CaptureSummary, Credential, SealedPayload, SealingKey } from '@anteroom/contract'
-import type { Store, Tx } from '../store/store.ts'
+import { type Reach, requireReached, type Store, type Tx } from '../store/store.ts'
 import { CredentialEntries } from './credential-entries.ts'
 import { deriveFrom, Envelope } from './envelope.ts'
 import { makeKeyFile, type RootKey, readKeyFile } from './key-file.ts'
@@ -23,6 +23,8 @@ export interface Vault {
   discardSealingKey(tx: Tx, sessionId: string): Promise<void>
   /** @throws AppError not_found, connection_needs_auth, vault_unavailable */
   read(connectionId: string): Promise<Credential>
+  /** The same, of connections within somebody's reach. */
+  of(reach: Reach): Pick<Vault, 'read'>
   /** A key derived from the vault's own (HKDF, `label` as info), for secrets that must not be stored. 32 bytes. */
   deriveKey(label: string): Buffer
 }
@@ -114,6 +116,14 @@ class KeyFileVault implements Vault {
     return await guarded(`The credential of ${connectionId} was changed or damaged in the database`, () =>
       this.#entries.newest(connectionId),
     )
+  }
+
+  of(reach: Reach): Pick<Vault, 'read'> {
+    const read = async (connectionId: string): Promise<Credential> => {
+      await requireReached(this.#store.db, reach, 'connections', connectionId)
+      return await this.read(connectionId)
+    }
+    return { read }
   }
 
   deriveKey(label: string): Buffer {

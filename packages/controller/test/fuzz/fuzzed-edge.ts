@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Log, newId, newToken } from '@anteroom/base'
+import { defaultProjectId } from '@anteroom/contract'
 import { type Access, createAccess } from '../../src/access/access.ts'
 import { createConnections } from '../../src/connections/connections.ts'
 import { createHttp } from '../../src/http/http.ts'
@@ -41,7 +42,7 @@ export async function startFuzzedEdge(log: Log) {
     port: Number(new URL(url).port),
     key: (await readFile(keyFile, 'utf8')).trim(),
     operatorCookie: `anteroom_operator=${await access.signIn(await access.newSignInToken(3600))}`,
-    ids: { ...(await inhabit(world)), keys: await someKeys(access) },
+    ids: { ...(await inhabit(world)), keys: await someKeys(access), projects: [defaultProjectId, newId('project')] },
     document: http.app.swagger() as unknown as ApiDocument,
     async stop() {
       await http.close()

@@ -16,7 +16,8 @@ export interface Shot {
 /** A request as the description has it, by somebody who may do that. */
 function good(operation: Operation, edge: FuzzedEdge): Arbitrary<Wire & { readonly json: unknown }> {
   const [, , resource] = operation.path.split('/')
-  const ids = edge.ids[resource === 'connections' || resource === 'keys' ? resource : 'sessions']
+  const ids =
+    resource !== undefined && resource in edge.ids ? edge.ids[resource as keyof typeof edge.ids] : edge.ids.sessions
   const parameters = operation.parameters ?? []
   const values = (place: string) =>
     fc.record(

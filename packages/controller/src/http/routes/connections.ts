@@ -1,26 +1,29 @@
-import { connection, createdSession, createSession, credential } from '@anteroom/contract'
+import { connection, createdSession, createSession, credential, projectId } from '@anteroom/contract'
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { principalName } from '../authorisation.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
+import { reachedBy } from '../reach.ts'
 import { connectionParams, idempotencyHeaders, idempotencyKeyOf, noContent, page, pageOf } from './parameters.ts'
 
 const tags = ['connections']
 
 const listQuery = z.strictObject({
+  project_id: projectId.exactOptional(),
   provider: z.string().min(1).max(64).exactOptional(),
   subject: z.string().min(1).max(200).exactOptional(),
   ...page,
 })
 
 export function connectionRoutes(app: HttpApp, context: RouteContext): void {
-  const { connections, vault } = context
+  const reached = (request: Pick<FastifyRequest, 'principal'>) => reachedBy(request, context)
   app.get(
     '/v1/connections',
     {
       config: { access: { scope: 'connections:read' } },
       schema: { tags, summary: 'List connections', querystring: listQuery, response: { 200: pageOf(connection) } },
     },
-    (request) => connections.list(request.query),
+    (request) => reached(request).connections.list(request.query),
   )
   app.get(
     '/v1/connections/:id',
@@ -33,7 +36,7 @@ export function connectionRoutes(app: HttpApp, context: RouteContext): void {
         response: { 200: connection },
       },
     },
-    (request) => connections.get(request.params.id),
+    (request) => reached(request).connections.get(request.params.id),
   )
   app.delete(
     '/v1/connections/:id',
@@ -47,7 +50,7 @@ export function connectionRoutes(app: HttpApp, context: RouteContext): void {
       },
     },
     async (request, reply) => {
-      await connections.remove(request.params.id)
+      await reached(request).connections.remove(request.params.id)
       return reply.code(204).send()
     },
   )
@@ -59,13 +62,13 @@ export function connectionRoutes(app: HttpApp, context: RouteContext): void {
     },
     async (request, reply) => {
       reply.header('cache-control', 'no-store')
-      return await vault.read(request.params.id)
+      return await reached(request).vault.read(request.params.id)
     },
   )
   reauthRoute(app, context)
 }
 
-function reauthRoute(app: HttpApp, { connections, sessions }: RouteContext): void {
+function reauthRoute(app: HttpApp, context: RouteContext): void {
   app.post(
     '/v1/connections/:id/reauth',
     {
@@ -80,6 +83,7 @@ function reauthRoute(app: HttpApp, { connections, sessions }: RouteContext): voi
       },
     },
     async (request, reply) => {
+      const { connections, sessions } = reachedBy(request, context)
       const { id, provider, subject } = await connections.get(request.params.id)
       const created = await sessions.create(
         { ...request.body, provider, subject, connection_id: id },

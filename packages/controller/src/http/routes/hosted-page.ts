@@ -2,6 +2,7 @@ import { providerSummary, session, sessionEnd } from '@anteroom/contract'
 import { z } from 'zod'
 import { visitorCookie } from '../authorisation.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
+import { reachedBy } from '../reach.ts'
 import { sessionFor } from '../session-for.ts'
 import { sessionParams } from './parameters.ts'
 
@@ -24,7 +25,7 @@ const entered = z.object({
 
 /** What the account owner's browser does with the link that it was sent. */
 export function hostedPageRoutes(app: HttpApp, context: RouteContext): void {
-  const { access, sessions, providers, clock, config, origins } = context
+  const { access, providers, clock, config, origins } = context
   app.post(
     '/v1/sessions/:id/entry',
     {
@@ -61,7 +62,7 @@ export function hostedPageRoutes(app: HttpApp, context: RouteContext): void {
       },
     },
     async (request) => {
-      const shown = await sessions.get(request.params.id)
+      const shown = await reachedBy(request, context).sessions.get(request.params.id)
       return {
         session: sessionFor(request.principal, shown),
         provider: providers.list().find(({ name }) => name === shown.provider) ?? null,

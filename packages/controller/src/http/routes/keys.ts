@@ -1,9 +1,7 @@
-import { AppError } from '@anteroom/base'
 import { apiKey, apiKeyWithSecret, createKey, rotateKey } from '@anteroom/contract'
-import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import type { Principal } from '../../access/access.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
+import { principalOf } from '../reach.ts'
 import { keyParams, noContent, page, pageOf } from './parameters.ts'
 
 const tags = ['keys']
@@ -82,9 +80,4 @@ export function keyRoutes(app: HttpApp, { access: { keys } }: RouteContext): voi
       return reply.code(204).send()
     },
   )
-}
-
-function principalOf({ principal }: FastifyRequest): Principal {
-  if (!principal) throw new AppError('unauthenticated')
-  return principal
 }

@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { type Admission, type RfbEndpoint, webSocketOptions } from '../../live/live.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
+import { reachedBy } from '../reach.ts'
 import { aboutRequest } from '../request-log.ts'
 import { principalsOf, ticketHolder } from '../ticket-holder.ts'
 import { noContent, sessionParams } from './parameters.ts'
@@ -106,14 +107,15 @@ async function admit(
     const admission = await live.redeemTicket(id, use)
     const { key } = admission.holder
     if (key && !(await access.opens(key))) throw new AppError('ticket_invalid')
-    return { admission, endpoint: await sessions.rfbEndpoint(id) }
+    return { admission, endpoint: await sessions.of({ sessionId: id }).rfbEndpoint(id) }
   } catch (error) {
     if (error instanceof AppError && error.code === 'ticket_invalid') origins.check(request)
     throw error
   }
 }
 
-export function ticketRoutes(app: HttpApp, { sessions, live, access: people }: RouteContext): void {
+export function ticketRoutes(app: HttpApp, context: RouteContext): void {
+  const people = context.access
   const access = { scope: 'sessions:write', visitor: true } as const
   app.post(
     '/v1/sessions/:id/tickets',
@@ -129,6 +131,7 @@ export function ticketRoutes(app: HttpApp, { sessions, live, access: people }: R
     },
     async (request, reply) => {
       // A browser cannot read why a WebSocket was refused, so it learns here that there is nothing to see yet.
+      const { sessions, live } = reachedBy(request, context)
       await sessions.rfbEndpoint(request.params.id)
       const { access, ttl_seconds: ttlSeconds, ...page } = request.body
       const holder = await ticketHolder(request, request.params.id, people)
@@ -149,8 +152,7 @@ export function ticketRoutes(app: HttpApp, { sessions, live, access: people }: R
       },
     },
     async (request, reply) => {
-      await sessions.get(request.params.id)
-      await live.close(request.params.id, 'ticket_revoked')
+      await reachedBy(request, context).live.close(request.params.id, 'ticket_revoked')
       return reply.code(204).send()
     },
   )

@@ -1,8 +1,9 @@
-import { connectionId, keyId, sessionId } from '@anteroom/contract'
+import { connectionId, keyId, projectId, sessionId } from '@anteroom/contract'
 import { z } from 'zod'
 
 export const sessionParams = z.strictObject({ id: sessionId })
 export const connectionParams = z.strictObject({ id: connectionId })
+export const projectParams = z.strictObject({ id: projectId })
 export const keyParams = z.strictObject({ id: keyId })
 
 /** Body of an action that takes nothing. */

@@ -5,13 +5,16 @@ import {
   createSession,
   diagnosis,
   extendSession,
+  projectId,
   session,
   sessionLog,
   sessionStatus,
 } from '@anteroom/contract'
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { principalName } from '../authorisation.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
+import { reachedBy } from '../reach.ts'
 import { sessionFor } from '../session-for.ts'
 import { sessionStream } from '../session-stream.ts'
 import { idempotencyHeaders, idempotencyKeyOf, noBody, page, pageOf, sessionParams } from './parameters.ts'
@@ -22,6 +25,7 @@ const tags = ['sessions']
 const diagnosisMs = 10_000
 
 const listQuery = z.strictObject({
+  project_id: projectId.exactOptional(),
   status: sessionStatus.exactOptional(),
   provider: z.string().min(1).max(64).exactOptional(),
   subject: z.string().min(1).max(200).exactOptional(),
@@ -29,7 +33,8 @@ const listQuery = z.strictObject({
 })
 
 export function sessionRoutes(app: HttpApp, context: RouteContext): void {
-  const { sessions, clock, log, stopping } = context
+  const { clock, log, stopping } = context
+  const reached = (request: Pick<FastifyRequest, 'principal'>) => reachedBy(request, context).sessions
   const diagnoses = Scope.root('diagnoses', log, clock)
   stopping.addEventListener('abort', () => diagnoses.cancel(), { once: true })
   app.post(
@@ -45,7 +50,7 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const created = await sessions.create(request.body, {
+      const created = await reached(request).create(request.body, {
         principal: principalName(request.principal),
         ...idempotencyKeyOf(request.headers),
       })
@@ -64,7 +69,7 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
         response: { 200: pageOf(session) },
       },
     },
-    (request) => sessions.list(request.query),
+    (request) => reached(request).list(request.query),
   )
   app.get(
     '/v1/sessions/:id',
@@ -72,7 +77,7 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
       config: { access: { scope: 'sessions:read', visitor: true } },
       schema: { tags, summary: 'One session', params: sessionParams, response: { 200: session } },
     },
-    async (request) => sessionFor(request.principal, await sessions.get(request.params.id)),
+    async (request) => sessionFor(request.principal, await reached(request).get(request.params.id)),
   )
   app.get(
     '/v1/sessions/:id/diagnosis',
@@ -85,10 +90,12 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
         response: { 200: diagnosis },
       },
     },
-    ({ params: { id } }) =>
-      diagnoses.run({ name: id, about: { session: id }, deadlineMs: diagnosisMs }, (inner) =>
-        sessions.diagnosis(id, inner),
-      ),
+    (request) => {
+      const { id } = request.params
+      return diagnoses.run({ name: id, about: { session: id }, deadlineMs: diagnosisMs }, (inner) =>
+        reached(request).diagnosis(id, inner),
+      )
+    },
   )
   app.get(
     '/v1/sessions/:id/logs',
@@ -101,14 +108,19 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
         response: { 200: sessionLog },
       },
     },
-    ({ params: { id } }) =>
-      diagnoses.run({ name: id, about: { session: id }, deadlineMs: diagnosisMs }, (inner) => sessions.logs(id, inner)),
+    (request) => {
+      const { id } = request.params
+      return diagnoses.run({ name: id, about: { session: id }, deadlineMs: diagnosisMs }, (inner) =>
+        reached(request).logs(id, inner),
+      )
+    },
   )
   sessionActions(app, context)
   sessionEvents(app, context)
 }
 
-function sessionActions(app: HttpApp, { sessions }: RouteContext): void {
+function sessionActions(app: HttpApp, context: RouteContext): void {
+  const reached = (request: Pick<FastifyRequest, 'principal'>) => reachedBy(request, context).sessions
   const access = { scope: 'sessions:write', visitor: true } as const
   app.post(
     '/v1/sessions/:id/capture',
@@ -122,7 +134,7 @@ function sessionActions(app: HttpApp, { sessions }: RouteContext): void {
         response: { 200: session },
       },
     },
-    async (request) => sessionFor(request.principal, await sessions.requestCapture(request.params.id)),
+    async (request) => sessionFor(request.principal, await reached(request).requestCapture(request.params.id)),
   )
   app.post(
     '/v1/sessions/:id/extend',
@@ -136,7 +148,7 @@ function sessionActions(app: HttpApp, { sessions }: RouteContext): void {
         response: { 200: session },
       },
     },
-    async ({ principal, params, body }) => sessionFor(principal, await sessions.extend(params.id, body)),
+    async (request) => sessionFor(request.principal, await reached(request).extend(request.params.id, request.body)),
   )
   app.post(
     '/v1/sessions/:id/cancel',
@@ -150,7 +162,7 @@ function sessionActions(app: HttpApp, { sessions }: RouteContext): void {
         response: { 200: session },
       },
     },
-    async (request) => sessionFor(request.principal, await sessions.requestEnd(request.params.id, 'cancelled')),
+    async (request) => sessionFor(request.principal, await reached(request).requestEnd(request.params.id, 'cancelled')),
   )
 }
 
@@ -164,7 +176,8 @@ const eventHeaders = z.looseObject({
 /** Text in the description of the API, a stream in the process; streams pass the serializer by. */
 const eventStream = z.string() as unknown as z.ZodType<Readable>
 
-function sessionEvents(app: HttpApp, { sessions, access, events, clock, stopping }: RouteContext): void {
+function sessionEvents(app: HttpApp, context: RouteContext): void {
+  const { access, clock, stopping } = context
   app.get(
     '/v1/sessions/:id/events',
     {
@@ -184,18 +197,18 @@ function sessionEvents(app: HttpApp, { sessions, access, events, clock, stopping
     },
     async (request, reply) => {
       const { id } = request.params
-      await sessions.get(id)
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
       const held = request.principal?.kind === 'key' ? access.hold(request.principal) : undefined
       if (held) gone.signal.addEventListener('abort', () => held.release())
       const signal = AbortSignal.any([gone.signal, stopping, ...(held ? [held.signal] : [])])
       const after = Number(request.headers['last-event-id'] ?? 0)
+      const events = await reachedBy(request, context).events.stream(id, after, signal)
       return reply
         .type('text/event-stream')
         .header('cache-control', 'no-store')
         .header('x-accel-buffering', 'no')
-        .send(Readable.from(sessionStream(events.stream(id, after, signal), clock, signal)))
+        .send(Readable.from(sessionStream(events, clock, signal)))
     },
   )
 }

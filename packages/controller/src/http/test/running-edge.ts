@@ -3,7 +3,14 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, type Log, newId, newToken, silentLog, systemClock } from '@anteroom/base'
-import type { Capacity, KeyScope, PoolStatus, Problem, ProviderDefinition } from '@anteroom/contract'
+import {
+  type Capacity,
+  defaultProjectId,
+  type KeyScope,
+  type PoolStatus,
+  type Problem,
+  type ProviderDefinition,
+} from '@anteroom/contract'
 import { CompactEncrypt, importJWK } from 'jose'
 import { createAccess } from '../../access/access.ts'
 import { secretHash } from '../../access/secret-hash.ts'
@@ -134,18 +141,30 @@ export async function startEdge({
     throw error
   }
 
-  const key = async (...scopes: KeyScope[]): Promise<string> => {
+  /** Of the default project, unless it sees every one. */
+  const key = (...scopes: KeyScope[]): Promise<string> => keyOf(defaultProjectId, ...scopes)
+  const keyOf = async (projectId: string, ...scopes: KeyScope[]): Promise<string> => {
     const id = newId('key')
+    const project_id = scopes.includes('operator') ? null : projectId
     const secret = `ark_${id.slice('key_'.length)}_${newToken()}`
-    const row = { id, name: 'test', hash: secretHash(secret), scopes: JSON.stringify(scopes), created_at: clock.now() }
+    const row = {
+      id,
+      project_id,
+      name: 'test',
+      hash: secretHash(secret),
+      scopes: JSON.stringify(scopes),
+      created_at: clock.now(),
+    }
     await store.db.insertInto('api_keys').values(row).execute()
     return secret
   }
   await access.ensureOperatorKey(join(home, 'operator.key'))
   const operatorKey = (await readFile(join(home, 'operator.key'), 'utf8')).trim()
 
-  const newSession = async () => {
-    const created = await sessions.create({ provider: 'demo', subject: newToken() }, { principal: 'test' })
+  const newSession = async (projectId = defaultProjectId) => {
+    const created = await sessions
+      .of({ projectId })
+      .create({ provider: 'demo', subject: newToken() }, { principal: 'test' })
     return { ...created, secret: created.hosted_url.split('#entry=')[1] ?? '' }
   }
 
@@ -159,6 +178,7 @@ export async function startEdge({
     sessions,
     operatorKey,
     key,
+    keyOf,
     newSession,
     visitorOf: async (session: { id: string; secret: string }) =>
       `anteroom_visit=${(await access.enter(session.id, session.secret)).cookie}`,

@@ -1,0 +1,55 @@
+import { AppError, type Clock, newId } from '@anteroom/base'
+import type { CreateProject, Project } from '@anteroom/contract'
+import { sql } from 'kysely'
+import { decodeCursor, encodeCursor, type Row, type Store } from '../store/store.ts'
+
+/** Tenants, as whoever has the scope `operator` makes them. There is no way back: what belongs to one stays there. */
+export interface Projects {
+  /** Newest first; the default one is the last. @throws AppError invalid_request (the cursor) */
+  list(page: {
+    readonly cursor?: string
+    readonly limit: number
+  }): Promise<{ items: Project[]; next_cursor: string | null }>
+  /** @throws AppError not_found */
+  get(id: string): Promise<Project>
+  create(asked: CreateProject): Promise<Project>
+}
+
+export const createProjects = (store: Store, clock: Clock): Projects => ({
+  async list({ cursor, limit }) {
+    let query = store.db
+      .selectFrom('projects')
+      .selectAll()
+      .orderBy('created_at', 'desc')
+      .orderBy('id', 'desc')
+      .limit(limit + 1)
+    if (cursor !== undefined) {
+      const { createdAt, id } = decodeCursor(cursor)
+      query = query.where(sql<boolean>`(created_at, id) < (${createdAt}, ${id})`)
+    }
+    const rows = await query.execute()
+    const last = rows.length > limit ? rows[limit - 1] : undefined
+    return {
+      items: rows.slice(0, limit).map(toResource),
+      next_cursor: last ? encodeCursor({ createdAt: last.created_at, id: last.id }) : null,
+    }
+  },
+
+  async get(id) {
+    const row = await store.db.selectFrom('projects').selectAll().where('id', '=', id).executeTakeFirst()
+    if (!row) throw new AppError('not_found', { detail: `There is no project ${id}.` })
+    return toResource(row)
+  },
+
+  async create({ name }) {
+    const row = { id: newId('project'), name, created_at: clock.now() }
+    await store.db.insertInto('projects').values(row).execute()
+    return toResource(row)
+  },
+})
+
+const toResource = ({ id, name, created_at }: Row<'projects'>): Project => ({
+  id,
+  name,
+  created_at: new Date(created_at).toISOString(),
+})
