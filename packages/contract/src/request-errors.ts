@@ -79,6 +79,13 @@ export const requestErrors = {
     person: 'This sign-in is not set up correctly.',
     hint: 'Correct the file at the line and field named in `detail`; it is read again at once.',
   },
+  return_url_refused: {
+    status: 422,
+    title: 'Return address is not allowed',
+    retryable: false,
+    person: 'The way back from this sign-in is not set up correctly.',
+    hint: 'Add the origin named in `fields` to hosted_page.return_origins, or send a return_url of one that is there.',
+  },
   idempotency_conflict: {
     status: 409,
     title: 'Idempotency key was used for another request',

@@ -1,4 +1,15 @@
+import { isLoopback } from '@anteroom/base'
 import { z } from 'zod'
+
+/** One origin, exactly as browsers write it; what it sends over the network must be safe on the way. */
+const webOrigin = z.string().superRefine((text, context) => {
+  const url = URL.parse(text)
+  if (url === null || !/^https?:$/.test(url.protocol))
+    context.addIssue(`${text} is no origin: write it like https://app.example.com`)
+  else if (url.origin !== text) context.addIssue(`${text} is more than an origin: write ${url.origin}`)
+  else if (url.protocol === 'http:' && !isLoopback(url.hostname))
+    context.addIssue(`${text} is read and changed by whoever is on the way: give it https; http is for this host alone`)
+})
 
 /** More than the host takes altogether does no harm: whichever limit is reached first counts. */
 const mostOpen = z.union([z.literal('none'), z.int().min(1).max(11_000)])
@@ -14,6 +25,15 @@ export const configSchema = z.strictObject({
     .prefault({}),
   /** Where people reach the controller, when that is not the listening address. */
   public_url: z.url({ protocol: /^https?$/ }).optional(),
+  /** The account owner's page, and the integrator's pages around it. */
+  hosted_page: z
+    .strictObject({
+      /** Where `return_url` may lead. */
+      return_origins: z.array(webOrigin).max(100).default([]),
+      /** Whose pages may show it in a frame. */
+      frame_ancestors: z.array(webOrigin).max(100).default([]),
+    })
+    .prefault({}),
   network: z
     .strictObject({
       kind: z.enum(['auto', 'tap', 'user']).default('auto'),

@@ -40,6 +40,11 @@ test.each([
   ['limits: { max_per_key: 0 }', 'limits.max_per_key:'],
   ['limits: { max_per_user: 3 }', 'limits.max_per_user is no setting; did you mean limits.max_per_key?'],
   ['network: { user_pool: 10.0.0.0/24 }', 'network.user_pool:'],
+  ['hosted_page: { return_origins: [app.example.com] }', 'app.example.com is no origin: write it like https://'],
+  ['hosted_page: { return_origins: ["https://app.example.com/"] }', 'write https://app.example.com'],
+  ['hosted_page: { return_origins: ["https://bücher.example"] }', 'write https://xn--bcher-kva.example'],
+  ['hosted_page: { return_origins: ["https://*.example.com"] }', 'hosted_page.return_origins.0:'],
+  ['hosted_page: { frame_ancestors: ["http://app.example.com"] }', 'give it https; http is for this host alone'],
   ['listen: [1', 'config.yaml'],
   ['- 1', 'must hold keys and values'],
 ])('%s is refused: %s', (yaml, message) => {

@@ -14,12 +14,10 @@ import {
   type ProviderSummary,
   type Session,
 } from '@anteroom/contract'
+import helmet from 'helmet'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { securityHeaders } from '../../controller/src/http/security-headers.ts'
 import { sampleDiagnosis, sampleDoctor, samplePool, sampleProvider, sampleSession } from './sample.ts'
-
-/** The policy that the controller sends. */
-const contentSecurityPolicy =
-  "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; style-src 'self'; script-src 'self'"
 
 const mediaTypes: Record<string, string> = {
   '.html': 'text/html',
@@ -56,8 +54,12 @@ export class ApiDouble {
   }
   /** Requests that changed something: `POST /v1/…`. */
   readonly changes: string[] = []
+  /** As the controller sends them. */
+  readonly #secure = helmet(securityHeaders(undefined, ({ headers }) => `http://${headers.host}`))
   readonly #server = createServer((request, response) => {
-    this.#answer(request, response).catch((error: unknown) => response.destroy(error as Error))
+    this.#secure(request, response, () => {
+      this.#answer(request, response).catch((error: unknown) => response.destroy(error as Error))
+    })
   })
   readonly #sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'binary' })
   readonly #streams = new Set<ServerResponse>()
@@ -236,8 +238,7 @@ export class ApiDouble {
     const name = fileOf(pathname)
     const body = await readFile(join(this.#root, name)).catch(() => undefined)
     const type = mediaTypes[extname(name)] ?? 'application/octet-stream'
-    const headers = { 'content-type': type, 'content-security-policy': contentSecurityPolicy }
-    return body ? { status: 200, headers, body } : problem('not_found')
+    return body ? { status: 200, headers: { 'content-type': type }, body } : problem('not_found')
   }
 }
 

@@ -25,7 +25,7 @@ type EntryRow = Pick<Row<'sessions'>, (typeof columns)[number]>
 
 /** What the right secret gives, once: a cookie's value. After the end, as often as it is asked for: how it ended, and no more. */
 export type Entry =
-  | { readonly cookie: string }
+  | { readonly cookie: string; readonly expiresAt: number }
   | { readonly cookie: null; readonly end: Omit<SessionEnd, 'provider_title'>; readonly provider: string }
 
 /**
@@ -60,7 +60,8 @@ async function use({ events, clock }: Parts, tx: Tx, row: EntryRow): Promise<Ent
   const first_connect_expires_at = waited === null ? null : Math.max(waited, now + arrivalMs)
   await tx.updateTable('sessions').set({ entered_at: now, first_connect_expires_at }).where('id', '=', row.id).execute()
   await events.append(tx, row.id, 'entered', {})
-  return { cookie: await issueCookie(tx, row.id, (row.may_extend_until ?? row.expires_at) + resultMarginMs) }
+  const expiresAt = (row.may_extend_until ?? row.expires_at) + resultMarginMs
+  return { cookie: await issueCookie(tx, row.id, expiresAt), expiresAt }
 }
 
 function endOf({ outcome, failure, return_url }: EntryRow): Omit<SessionEnd, 'provider_title'> {

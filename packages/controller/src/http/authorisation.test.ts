@@ -68,9 +68,11 @@ describe.each(titled(guarded))('$name', ({ route }) => {
     expect(await call(route, address, { nobody: '' })).toEqual(refused)
     expect(await call(route, address, { authorization: 'Bearer nonsense' })).toEqual(refused)
     expect(await call(route, address, { authorization: 'Basic b3BlcmF0b3I6' })).toEqual(refused)
-    expect(await call(route, address, { cookie: 'anteroom_operator=nonsense; anteroom_visit=nonsense' })).toEqual(
-      refused,
-    )
+    expect(
+      await call(route, address, {
+        cookie: `anteroom_operator=nonsense; anteroom_visit_${address.split('/')[3]}=nonsense`,
+      }),
+    ).toEqual(refused)
   })
 
   test('refuses a key with every other scope', async () => {
@@ -88,9 +90,13 @@ describe.each(titled(guarded))('$name', ({ route }) => {
 
   test('hides the session of another visitor, and everything that is not a session', async () => {
     const cookie = await edge.visitorOf(await edge.newSession())
-    const headers = { cookie, 'x-anteroom-request': '1' }
-    const answer = await call(route, await addressOf(route), headers)
-    expect(answer).toEqual(mayVisit(route) ? { status: 404, code: 'not_found' } : { status: 403, code: 'forbidden' })
+    const address = await addressOf(route)
+    const as = (cookie: string) => call(route, address, { cookie, 'x-anteroom-request': '1' })
+    expect(await as(cookie)).toEqual({ status: 401, code: 'unauthenticated' })
+    // Under the name of the cookie that belongs here it is still the other's.
+    const renamed = await as(cookie.replace(/^[^=]+/, `anteroom_visit_${address.split('/')[3] ?? ''}`))
+    if (mayVisit(route)) expect(renamed).toEqual({ status: 404, code: 'not_found' })
+    else expect(renamed.code).toBe(route.url.includes(':id') ? 'forbidden' : 'unauthenticated')
   })
 
   test('serves the operator by cookie, except what is for keys only', async () => {
@@ -123,7 +129,9 @@ describe.each(titled(guarded.filter(mayVisit)))('$name', ({ route }) => {
 
 test('a session that is not yours and one that does not exist give the same answer', async () => {
   const other = await edge.newSession()
-  const cookie = await edge.visitorOf(await edge.newSession())
+  const mine = await edge.visitorOf(await edge.newSession())
+  // Under its own name it is nobody's here.
+  const cookie = mine.replace(/^[^=]+/, `anteroom_visit_${other.id}`)
   const notYours = await problemOf(await edge.call('GET', `/v1/sessions/${other.id}`, undefined, { cookie }))
   const missing = await problemOf(await edge.call('GET', `/v1/sessions/${newId('session')}`))
   expect({ ...notYours, request_id: '' }).toEqual({ ...missing, request_id: '' })
@@ -166,7 +174,7 @@ describe('names of this server', () => {
       const answer = await signIn('https://anteroom.example')
       expect(answer.statusCode).toBe(204)
       expect(answer.cookies).toMatchObject([
-        { name: 'anteroom_operator', httpOnly: true, sameSite: 'Strict', secure: true, path: '/' },
+        { name: '__Host-anteroom_operator', httpOnly: true, sameSite: 'Strict', secure: true, path: '/' },
       ])
       expect(answer.headers['strict-transport-security']).toContain('max-age')
     })

@@ -1,11 +1,10 @@
 import { AppError } from '@anteroom/base'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Access, Principal } from '../access/access.ts'
+import { operatorCookie, visitorCookie } from './cookies.ts'
 import type { Origins } from './origins.ts'
 import type { RouteAccess } from './route-table.ts'
 
-export const operatorCookie = 'anteroom_operator'
-export const visitorCookie = 'anteroom_visit'
 /** A page of another origin cannot set it without a preflight, which nothing here answers. */
 export const requestHeader = 'x-anteroom-request'
 
@@ -51,14 +50,14 @@ export function authorise(app: FastifyInstance, access: Authenticator, origins: 
   })
   app.decorateRequest('principal', null)
   app.addHook('onRequest', async (request) => {
-    origins.of(request)
+    const origin = origins.of(request)
     const route = request.routeOptions.config.access
     if (!route || route.scope === 'public') {
       await count(byAddress, request)
       if ((isMutating(request) || request.ws) && !route?.checksOrigin) origins.check(request)
       return
     }
-    const { principal, byCookie } = await identify(request, access).catch(async (error: unknown) => {
+    const { principal, byCookie } = await identify(request, access, origin).catch(async (error: unknown) => {
       await count(byAddress, request)
       throw error
     })
@@ -75,14 +74,15 @@ async function count(limiter: Limiter, request: FastifyRequest): Promise<void> {
     throw new AppError('rate_limited', { retryAfterSeconds: verdict.ttlInSeconds })
 }
 
-async function identify(request: FastifyRequest, access: Authenticator): Promise<Identity> {
+async function identify(request: FastifyRequest, access: Authenticator, origin: string): Promise<Identity> {
   const { authorization } = request.headers
   if (authorization !== undefined) {
     const bearer = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization)?.[1]
     if (!bearer) throw new AppError('unauthenticated', { detail: 'The Authorization header is not `Bearer <key>`.' })
     return { principal: await access.byKey(bearer), byCookie: false }
   }
-  for (const name of [operatorCookie, visitorCookie]) {
+  const { id } = request.params as { id?: string }
+  for (const name of [operatorCookie(origin), ...(id === undefined ? [] : [visitorCookie(origin, id)])]) {
     const value = request.cookies[name]
     const principal = value === undefined ? undefined : await access.byCookie(value)
     if (principal) return { principal, byCookie: true }

@@ -44,7 +44,7 @@ describe('POST /v1/sessions/{id}/extend', () => {
     })
     const other = await edge.newSession()
     const refused = await problemOf(await edge.call('POST', `/v1/sessions/${other.id}/extend`, {}, headers))
-    expect(refused).toMatchObject({ status: 404, code: 'not_found' })
+    expect(refused).toMatchObject({ status: 401, code: 'unauthenticated' })
   })
 
   test('of a session that is to end: it is over', async () => {

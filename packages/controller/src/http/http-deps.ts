@@ -13,6 +13,7 @@ import type { Providers } from '../providers/providers.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Origins } from './origins.ts'
+import type { ReturnAddresses } from './return-addresses.ts'
 
 /** The modules behind the edge, and what it needs of the process. What belongs to somebody is got at by their reach alone. */
 export interface HttpDeps {
@@ -32,7 +33,7 @@ export interface HttpDeps {
   >
   readonly log: Log
   readonly clock: Clock
-  readonly config: Pick<Config, 'listen' | 'public_url' | 'timeouts'>
+  readonly config: Pick<Config, 'listen' | 'public_url' | 'timeouts' | 'hosted_page'>
   /** What is not ready; empty when everything is. */
   readonly ready: () => Promise<string[]>
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
@@ -51,6 +52,7 @@ export type HttpApp = FastifyInstance<
 /** What a routes file gets. */
 export interface RouteContext extends HttpDeps {
   readonly origins: Origins
+  readonly returns: ReturnAddresses
   /** Aborts when the server stops: ends what would last. */
   readonly stopping: AbortSignal
 }

@@ -13,6 +13,7 @@ import { describeApi } from './openapi.ts'
 import { Origins } from './origins.ts'
 import { sendProblem } from './problem.ts'
 import { logAnswers } from './request-log.ts'
+import { ReturnAddresses } from './return-addresses.ts'
 import { RouteTable } from './route-table.ts'
 import { connectionRoutes } from './routes/connections.ts'
 import { doctorRoutes } from './routes/doctor.ts'
@@ -48,7 +49,8 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
   const stopping = new AbortController()
   const origins = new Origins(deps.config.listen.host, deps.config.public_url)
   const log = deps.log.child({ module: 'http' })
-  const context: RouteContext = { ...deps, log, origins, stopping: stopping.signal }
+  const returns = new ReturnAddresses(deps.config.hosted_page.return_origins)
+  const context: RouteContext = { ...deps, log, origins, returns, stopping: stopping.signal }
   const problem = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
     sendProblem(error, request, reply, log)
   const app = newApp(deps, problem, log)
@@ -143,7 +145,10 @@ async function prepare(app: HttpApp, context: RouteContext): Promise<void> {
     if (stopping.aborted) throw new AppError('shutting_down', { retryAfterSeconds: 5 })
   })
   logAnswers(app, log)
-  await app.register(fastifyHelmet, securityHeaders(config.public_url))
+  await app.register(
+    fastifyHelmet,
+    securityHeaders(config.public_url, (request) => origins.find(request)),
+  )
   await app.register(fastifyCookie)
   await app.register(fastifyRateLimit, { global: false })
   await acceptWebSockets(app, context)

@@ -23,7 +23,7 @@ import fastifySwagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { operatorCookie, visitorCookie } from './authorisation.ts'
+import { operatorCookie, visitorCookie } from './cookies.ts'
 import { problemType } from './problem.ts'
 import type { RouteAccess } from './route-table.ts'
 
@@ -62,8 +62,8 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       components: {
         securitySchemes: {
           key: { type: 'http', scheme: 'bearer', description: `An API key. Scopes: ${scopeList}.` },
-          operator: { type: 'apiKey', in: 'cookie', name: operatorCookie },
-          visitor: { type: 'apiKey', in: 'cookie', name: visitorCookie },
+          operator: { type: 'apiKey', in: 'cookie', name: operatorCookie('https:') },
+          visitor: { type: 'apiKey', in: 'cookie', name: visitorCookie('https:', '{id}') },
         },
       },
     },

@@ -1,10 +1,8 @@
 import { isIP } from 'node:net'
-import { AppError } from '@anteroom/base'
+import { AppError, isLoopback } from '@anteroom/base'
 import type { FastifyRequest } from 'fastify'
 
 const wildcards: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
-
-const isLoopback = (name: string): boolean => name === 'localhost' || name === '[::1]' || /^127(\.\d+){3}$/.test(name)
 
 /** Under which names this server is reached: against DNS rebinding (Host) and cross-site requests (Origin). */
 export class Origins {
@@ -21,7 +19,7 @@ export class Origins {
   }
 
   /** The origin that the request was sent to. @throws AppError origin_refused, invalid_request */
-  of(request: FastifyRequest): string {
+  of(request: Pick<FastifyRequest, 'headers'>): string {
     const { host } = request.headers
     if (host === undefined)
       throw new AppError('invalid_request', { fields: [{ pointer: 'host', message: 'is required' }] })
@@ -44,9 +42,13 @@ export class Origins {
       throw new AppError('origin_refused', { detail: 'The Origin header does not name this controller.' })
   }
 
-  /** For a cookie that scripts cannot read and other sites cannot send. */
-  cookieOptions(request: FastifyRequest): { httpOnly: true; sameSite: 'strict'; secure: boolean } {
-    return { httpOnly: true, sameSite: 'strict', secure: this.of(request).startsWith('https:') }
+  /** undefined where `of` would refuse the request. */
+  find(request: Pick<FastifyRequest, 'headers'>): string | undefined {
+    try {
+      return this.of(request)
+    } catch {
+      return undefined
+    }
   }
 
   /**

@@ -67,7 +67,9 @@ interface Ended {
 async function connectOnce({ sessionId, target, onState }: LiveOptions, signal: AbortSignal): Promise<Ended> {
   const ticket = await post<Ticket>(`/v1/sessions/${sessionId}/tickets`, { access: 'control' })
   signal.throwIfAborted()
-  const screen = await openScreen(target, ticket.url)
+  // The page may have been opened under another name than the ticket's, and its policy lets it reach its own alone.
+  const { pathname, search } = new URL(ticket.url)
+  const screen = await openScreen(target, `${location.origin.replace('http', 'ws')}${pathname}${search}`)
   const leave = (): void => screen.disconnect()
   if (signal.aborted) leave()
   signal.addEventListener('abort', leave)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { isIP } from 'node:net'
 import { connect } from 'node:tls'
-import ipaddr from 'ipaddr.js'
+import { isLoopback } from '@anteroom/base'
 import { type Check, failed, ok, warning } from '../check.ts'
 
 const soonDays = 14
@@ -41,10 +41,4 @@ export const certificate: Check = {
       socket.destroy()
     }
   },
-}
-
-const isLoopback = (host: string): boolean => {
-  if (host === 'localhost') return true
-  const address = host.replace(/^\[|\]$/g, '')
-  return ipaddr.isValid(address) && ipaddr.parse(address).range() === 'loopback'
 }

@@ -85,8 +85,10 @@ function reauthRoute(app: HttpApp, context: RouteContext): void {
     async (request, reply) => {
       const { connections, sessions } = reachedBy(request, context)
       const { id, provider, subject } = await connections.get(request.params.id)
+      const { return_url, ...body } = request.body
+      const returning = return_url !== undefined && { return_url: context.returns.require(return_url) }
       const created = await sessions.create(
-        { ...request.body, provider, subject, connection_id: id },
+        { ...body, ...returning, provider, subject, connection_id: id },
         { principal: principalName(request.principal), ...idempotencyKeyOf(request.headers) },
       )
       request.madeSession = created.id

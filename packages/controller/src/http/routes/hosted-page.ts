@@ -1,6 +1,6 @@
 import { providerSummary, session, sessionEnd } from '@anteroom/contract'
 import { z } from 'zod'
-import { visitorCookie } from '../authorisation.ts'
+import { visitorCookie, visitorCookieOptions } from '../cookies.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 import { reachedBy } from '../reach.ts'
 import { sessionFor } from '../session-for.ts'
@@ -25,7 +25,8 @@ const entered = z.object({
 
 /** What the account owner's browser does with the link that it was sent. */
 export function hostedPageRoutes(app: HttpApp, context: RouteContext): void {
-  const { access, providers, clock, config, origins } = context
+  const { access, providers, clock, config, origins, returns } = context
+  const isFramed = config.hosted_page.frame_ancestors.length > 0
   app.post(
     '/v1/sessions/:id/entry',
     {
@@ -43,11 +44,12 @@ export function hostedPageRoutes(app: HttpApp, context: RouteContext): void {
       const entry = await access.enter(id, request.body.secret)
       if (entry.cookie === null) {
         const { title = entry.provider } = providers.list().find(({ name }) => name === entry.provider) ?? {}
-        return reply.send({ end: { ...entry.end, provider_title: title } })
+        const return_url = returns.ifAllowed(entry.end.return_url)
+        return reply.send({ end: { ...entry.end, return_url, provider_title: title } })
       }
-      return reply
-        .setCookie(visitorCookie, entry.cookie, { ...origins.cookieOptions(request), path: `/v1/sessions/${id}` })
-        .send({ end: null })
+      const origin = origins.of(request)
+      const options = { ...visitorCookieOptions(origin, isFramed), expires: new Date(entry.expiresAt) }
+      return reply.setCookie(visitorCookie(origin, id), entry.cookie, options).send({ end: null })
     },
   )
   app.get(
@@ -64,7 +66,7 @@ export function hostedPageRoutes(app: HttpApp, context: RouteContext): void {
     async (request) => {
       const shown = await reachedBy(request, context).sessions.get(request.params.id)
       return {
-        session: sessionFor(request.principal, shown),
+        session: { ...sessionFor(request.principal, shown), return_url: returns.ifAllowed(shown.return_url) },
         provider: providers.list().find(({ name }) => name === shown.provider) ?? null,
         server_time: new Date(clock.now()).toISOString(),
         idle_seconds: config.timeouts.idle_seconds,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { operatorCookie } from '../authorisation.ts'
+import { cookieOptions, operatorCookie } from '../cookies.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 import { noBody, noContent } from './parameters.ts'
 
@@ -19,10 +19,8 @@ export function operatorRoutes(app: HttpApp, { access, live, origins }: RouteCon
     },
     async (request, reply) => {
       const cookie = await access.signIn(request.body.token)
-      return reply
-        .setCookie(operatorCookie, cookie, { ...origins.cookieOptions(request), path: '/' })
-        .code(204)
-        .send()
+      const origin = origins.of(request)
+      return reply.setCookie(operatorCookie(origin), cookie, cookieOptions(origin)).code(204).send()
     },
   )
   app.post(
@@ -32,15 +30,13 @@ export function operatorRoutes(app: HttpApp, { access, live, origins }: RouteCon
       schema: { tags, summary: "Forget the operator's cookie", body: noBody, response: { 204: noContent } },
     },
     async (request, reply) => {
-      const cookie = request.cookies[operatorCookie]
+      const origin = origins.of(request)
+      const cookie = request.cookies[operatorCookie(origin)]
       // Screens that this browser has open go with it.
       const principal = cookie === undefined ? undefined : await access.byCookie(cookie)
       if (cookie !== undefined) await access.signOut(cookie)
       if (principal?.kind === 'operator') await live.revokeOfCookie(principal.cookie)
-      return reply
-        .clearCookie(operatorCookie, { ...origins.cookieOptions(request), path: '/' })
-        .code(204)
-        .send()
+      return reply.clearCookie(operatorCookie(origin), cookieOptions(origin)).code(204).send()
     },
   )
   app.get(

@@ -33,7 +33,7 @@ const listQuery = z.strictObject({
 })
 
 export function sessionRoutes(app: HttpApp, context: RouteContext): void {
-  const { clock, log, stopping } = context
+  const { clock, log, stopping, returns } = context
   const reached = (request: Pick<FastifyRequest, 'principal'>) => reachedBy(request, context).sessions
   const diagnoses = Scope.root('diagnoses', log, clock)
   stopping.addEventListener('abort', () => diagnoses.cancel(), { once: true })
@@ -50,10 +50,11 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const created = await reached(request).create(request.body, {
-        principal: principalName(request.principal),
-        ...idempotencyKeyOf(request.headers),
-      })
+      const { return_url, ...body } = request.body
+      const created = await reached(request).create(
+        { ...body, ...(return_url !== undefined && { return_url: returns.require(return_url) }) },
+        { principal: principalName(request.principal), ...idempotencyKeyOf(request.headers) },
+      )
       request.madeSession = created.id
       return reply.code(201).header('location', `/v1/sessions/${created.id}`).send(created)
     },

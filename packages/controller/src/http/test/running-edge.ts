@@ -62,6 +62,8 @@ export interface EdgeOptions {
   readonly clock?: Clock
   readonly log?: Log
   readonly publicUrl?: string
+  /** Where people may be sent when they are done, and who may show the hosted page in a frame. */
+  readonly hostedPage?: { readonly return_origins?: string[]; readonly frame_ancestors?: string[] }
   /** Left out: any free one. */
   readonly port?: number
   /** Left out: anybody may have as many sessions as they like. */
@@ -75,6 +77,7 @@ export async function startEdge({
   clock = systemClock,
   log = silentLog,
   publicUrl,
+  hostedPage = {},
   port = 0,
   maxPerSubject = 'none',
   overrides,
@@ -88,6 +91,7 @@ export async function startEdge({
   const config = {
     ...configSchema.parse({
       limits: { max_queued: 10_000, max_per_subject: maxPerSubject },
+      hosted_page: hostedPage,
       ...(publicUrl !== undefined && { public_url: publicUrl }),
     }),
     home,
@@ -181,7 +185,7 @@ export async function startEdge({
     keyOf,
     newSession,
     visitorOf: async (session: { id: string; secret: string }) =>
-      `anteroom_visit=${(await access.enter(session.id, session.secret)).cookie}`,
+      `anteroom_visit_${session.id}=${(await access.enter(session.id, session.secret)).cookie}`,
     operatorVisit: async () => `anteroom_operator=${await access.signIn(await access.newSignInToken(60))}`,
 
     /** As the reconciler would leave it once the screen is painted. */
