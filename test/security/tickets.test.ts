@@ -43,6 +43,8 @@ const refusedWith =
 const visitorOf = async (session: Parameters<typeof door.edge.visitorOf>[0]) => ({
   cookie: await door.edge.visitorOf(session),
 })
+/** A cookie of another session under the name that this session's has. */
+const renamed = (cookie: string, id: string): string => cookie.replace(/^[^=]+/, `anteroom_visit_${id}`)
 
 attemptTable('tickets', [
   {
@@ -150,8 +152,9 @@ attemptTable('tickets', [
         const address = door.addressOf(session.id, await door.ticket(session.id, owner))
         const thieves: Record<string, Record<string, string>> = {
           nobody: {},
-          'a forged cookie': { cookie: `anteroom_visit=${newToken()}` },
+          'a forged cookie': { cookie: `anteroom_visit_${session.id}=${newToken()}` },
           'another account owner': stranger,
+          'another account owner, by the name of this cookie': { cookie: renamed(stranger.cookie, session.id) },
           'a key with every scope': { authorization: `Bearer ${edge.operatorKey}` },
           ...further,
         }
@@ -245,6 +248,9 @@ attemptTable('tickets', [
       await opens(again, visitor)
       await refused('without the cookie', again)
       await refused('with another cookie', again, stranger)
+      await refused('with another cookie by the name of this one', again, {
+        cookie: renamed(stranger.cookie, session.id),
+      })
       await refused('with the cookie of the operator', again, { cookie: await door.edge.operatorVisit() })
       const ofKey = await door.ticket(session.id)
       await opens(door.addressOf(session.id, ofKey))

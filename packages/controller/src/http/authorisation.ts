@@ -1,7 +1,7 @@
 import { AppError } from '@anteroom/base'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Access, Principal } from '../access/access.ts'
-import { operatorCookie, visitorCookie } from './cookies.ts'
+import { cookieValues } from './cookies.ts'
 import type { Origins } from './origins.ts'
 import type { RouteAccess } from './route-table.ts'
 
@@ -81,10 +81,8 @@ async function identify(request: FastifyRequest, access: Authenticator, origin: 
     if (!bearer) throw new AppError('unauthenticated', { detail: 'The Authorization header is not `Bearer <key>`.' })
     return { principal: await access.byKey(bearer), byCookie: false }
   }
-  const { id } = request.params as { id?: string }
-  for (const name of [operatorCookie(origin), ...(id === undefined ? [] : [visitorCookie(origin, id)])]) {
-    const value = request.cookies[name]
-    const principal = value === undefined ? undefined : await access.byCookie(value)
+  for (const value of cookieValues(request, origin)) {
+    const principal = await access.byCookie(value)
     if (principal) return { principal, byCookie: true }
   }
   throw new AppError('unauthenticated')

@@ -1,4 +1,5 @@
 import type { CookieSerializeOptions } from '@fastify/cookie'
+import type { FastifyRequest } from 'fastify'
 
 /**
  * With `__Host-` a browser takes a cookie from this very host over https only: no neighbour (`shop.example` for
@@ -11,6 +12,13 @@ export const operatorCookie = (origin: string): string => named(origin, 'anteroo
 
 /** Of one session: its id is in the name, so that several in one browser do not push each other out. */
 export const visitorCookie = (origin: string, sessionId: string): string => named(origin, `anteroom_visit_${sessionId}`)
+
+/** Values of the cookies that say who asks at this address, the operator's first. */
+export function cookieValues({ cookies, params }: FastifyRequest, origin: string): string[] {
+  const { id } = (params ?? {}) as { id?: string }
+  const names = [operatorCookie(origin), ...(id === undefined ? [] : [visitorCookie(origin, id)])]
+  return names.map((name) => cookies[name]).filter((value) => value !== undefined)
+}
 
 /** Scripts cannot read it and other sites cannot send it. */
 export function cookieOptions(origin: string): CookieSerializeOptions {

@@ -1,18 +1,23 @@
 import type { FastifyRequest } from 'fastify'
 import type { Access, Principal } from '../access/access.ts'
 import type { Holder } from '../live/live.ts'
-import { operatorCookie, principalName, visitorCookie } from './authorisation.ts'
+import { principalName } from './authorisation.ts'
+import { cookieValues } from './cookies.ts'
+import type { Origins } from './origins.ts'
 
-type Cookies = Pick<Access, 'byCookie'>
+interface Edge {
+  readonly access: Pick<Access, 'byCookie'>
+  readonly origins: Pick<Origins, 'of'>
+}
 
 /**
  * Whose ticket it will be. A browser may be the operator's and the account owner's at once, as where somebody tries this out: at the
  * screen it is the account owner's.
  */
-export async function ticketHolder(request: FastifyRequest, sessionId: string, access: Cookies): Promise<Holder> {
+export async function ticketHolder(request: FastifyRequest, sessionId: string, edge: Edge): Promise<Holder> {
   const { principal } = request
   if (principal?.kind !== 'operator') return holderOf(principal)
-  const visitor = (await principalsOf(request, access)).find((one) => one.kind === 'visitor')
+  const visitor = (await principalsOf(request, edge)).find((one) => one.kind === 'visitor')
   return holderOf(visitor?.kind === 'visitor' && visitor.sessionId === sessionId ? visitor : principal)
 }
 
@@ -23,8 +28,8 @@ const holderOf = (principal: Principal | null): Holder => ({
 })
 
 /** Of all cookies in force that came along, on a route where nobody is asked who they are. */
-export async function principalsOf({ cookies }: FastifyRequest, access: Cookies) {
-  const values = [cookies[operatorCookie], cookies[visitorCookie]].filter((value) => value !== undefined)
+export async function principalsOf(request: FastifyRequest, { access, origins }: Edge) {
+  const values = cookieValues(request, origins.of(request))
   const found = await Promise.all(values.map((value) => access.byCookie(value)))
   return found.flatMap((principal) => (principal && 'cookie' in principal ? principal : []))
 }

@@ -101,7 +101,7 @@ async function admit(
   { access, live, sessions, origins }: RouteContext,
 ) {
   const origin = origins.foreign(request)
-  const cookies = (await principalsOf(request, access)).map(({ cookie }) => cookie)
+  const cookies = (await principalsOf(request, { access, origins })).map(({ cookie }) => cookie)
   const use = { ticket, cookies, isReconnect: reconnect !== undefined, ...(origin !== undefined && { origin }) }
   try {
     const admission = await live.redeemTicket(id, use)
@@ -115,7 +115,6 @@ async function admit(
 }
 
 export function ticketRoutes(app: HttpApp, context: RouteContext): void {
-  const people = context.access
   const access = { scope: 'sessions:write', visitor: true } as const
   app.post(
     '/v1/sessions/:id/tickets',
@@ -134,7 +133,7 @@ export function ticketRoutes(app: HttpApp, context: RouteContext): void {
       const { sessions, live } = reachedBy(request, context)
       await sessions.rfbEndpoint(request.params.id)
       const { access, ttl_seconds: ttlSeconds, ...page } = request.body
-      const holder = await ticketHolder(request, request.params.id, people)
+      const holder = await ticketHolder(request, request.params.id, context)
       if (page.origin !== undefined && holder.cookie !== null) throw originOfCookie()
       const issued = await live.issueTicket(request.params.id, { access, ttlSeconds, holder, ...page })
       return reply.code(201).header('cache-control', 'no-store').send(issued)
