@@ -17,13 +17,14 @@ export class PageVisit {
     this.#headers = { ...pageHeaders, cookie }
   }
 
-  /** Opens the link and trades its secret for the cookie. */
+  /** Opens the link, trades its secret for the cookie, and agrees. */
   static async enter({ id, hosted_url }: CreatedSession, scope: Scope): Promise<PageVisit> {
     const { origin, pathname, hash } = new URL(hosted_url)
     await answered(await fetch(origin + pathname, { signal: scope.signal }))
     const secret = new URLSearchParams(hash.slice(1)).get('entry')
     const entry = await post(`${origin}/v1/sessions/${id}/entry`, { secret }, pageHeaders, scope)
     const cookie = entry.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+    await post(`${origin}/v1/sessions/${id}/agree`, {}, { ...pageHeaders, cookie }, scope)
     return new PageVisit(origin, id, cookie)
   }
 

@@ -3,6 +3,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ControllerProcess, otherNetwork, startControllerProcess } from '../harness/controller-process.ts'
 import { launchBrowser } from './harness/browser.ts'
+import { openAndAgree } from './harness/person.ts'
 import { Screen } from './harness/screen.ts'
 
 let browser: Browser
@@ -32,7 +33,7 @@ describe.concurrent('a person who does nothing', () => {
   test('is asked, stays by one click, and is told at the end that they were away', async () => {
     const { id, hosted_url } = await controller.api.createSession('demo-site', 'ada')
     const page = await browser.newPage()
-    await page.goto(hosted_url)
+    await openAndAgree(page, hosted_url)
     await new Screen(page).connected()
     const here = page.getByRole('button', { name: 'I am still here' })
     await here.waitFor(long)
@@ -68,7 +69,7 @@ describe.concurrent('a person who needs long', () => {
     const { id, hosted_url, expires_at, may_extend_until } = await controller.api.createSession('demo-site', 'ada')
     expect(expires_at).not.toBe(may_extend_until)
     const page = await browser.newPage()
-    await page.goto(hosted_url)
+    await openAndAgree(page, hosted_url)
     await page.getByRole('button', { name: 'I need more time' }).click(long)
     await page.getByTestId('limit').getByText('cannot be extended any more').waitFor(long)
     expect((await controller.api.session(id)).expires_at).toBe(may_extend_until)

@@ -128,6 +128,13 @@ export const requestErrors = {
     person: 'This link is not valid or was already used. Ask for a new one.',
     hint: 'Create a new session for another person or browser: each hosted_url opens once.',
   },
+  not_agreed: {
+    status: 409,
+    title: 'Nobody has agreed to this sign-in yet',
+    retryable: true,
+    person: 'Please read first what this sign-in is for, and choose to go on.',
+    hint: 'Show the account owner what is asked for, then send POST /v1/sessions/{id}/agree; the hosted page does both.',
+  },
   ticket_invalid: {
     status: 403,
     title: 'View ticket is not valid',

@@ -160,7 +160,7 @@ export type CreatedSession = z.infer<typeof createdSession>
 export const sessionEvent = z.object({
   seq: z.number().int(),
   session_id: sessionId,
-  type: z.enum(['created', 'status', 'stage', 'entered', 'entry_refused', 'ticket', 'viewer', 'extended']),
+  type: z.enum(['created', 'status', 'stage', 'entered', 'entry_refused', 'agreed', 'ticket', 'viewer', 'extended']),
   at: z.iso.datetime(),
   data: z.record(z.string(), z.unknown()),
 })

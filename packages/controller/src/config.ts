@@ -4,7 +4,8 @@ import { z } from 'zod'
 /** One origin, exactly as browsers write it; what it sends over the network must be safe on the way. */
 const webOrigin = z.string().superRefine((text, context) => {
   const url = URL.parse(text)
-  if (url === null || !/^https?:$/.test(url.protocol))
+  // A host with any other sign would be taken for several hosts by some header that it goes into.
+  if (url === null || !/^https?:$/.test(url.protocol) || !/^[a-z\d.-]+$|^\[[a-f\d:]+\]$/.test(url.hostname))
     context.addIssue(`${text} is no origin: write it like https://app.example.com`)
   else if (url.origin !== text) context.addIssue(`${text} is more than an origin: write ${url.origin}`)
   else if (url.protocol === 'http:' && !isLoopback(url.hostname))
@@ -28,6 +29,8 @@ export const configSchema = z.strictObject({
   /** The account owner's page, and the integrator's pages around it. */
   hosted_page: z
     .strictObject({
+      /** Who asks, in words that account owners know; left out: the name of the API key. */
+      display_name: z.string().trim().min(1).max(80).optional(),
       /** Where `return_url` may lead. */
       return_origins: z.array(webOrigin).max(100).default([]),
       /** Whose pages may show it in a frame. */

@@ -673,6 +673,8 @@ export interface paths {
                         "application/json": {
                             session: components["schemas"]["Session"];
                             provider: components["schemas"]["Provider"] | null;
+                            asked_by: string | null;
+                            agreed: boolean;
                             /** Format: date-time */
                             server_time: string;
                             idle_seconds: number;
@@ -692,6 +694,55 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sessions/{id}/agree": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that the account owner was told what is asked for, and goes on */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            responses: {
+                /** @description Done */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -2003,7 +2054,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "body_too_large" | "unsupported_media_type" | "unauthenticated" | "forbidden" | "key_unchangeable" | "origin_refused" | "not_found" | "method_not_allowed" | "provider_unknown" | "provider_invalid" | "return_url_refused" | "idempotency_conflict" | "rate_limited" | "session_not_ready" | "session_over" | "extension_refused" | "entry_invalid" | "ticket_invalid" | "connection_needs_auth" | "config_invalid" | "capacity_exhausted" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "store_unavailable" | "image_missing" | "image_corrupt" | "snapshot_corrupt" | "snapshot_build_failed" | "image_build_failed" | "image_build_locked" | "agent_incompatible" | "vmm_missing" | "kvm_required" | "network_setup_failed" | "vmm_exited" | "boot_failed" | "boot_timeout" | "agent_unreachable" | "display_blank" | "display_lost" | "browser_crashed" | "machine_lost" | "deadline_exceeded" | "consent_denied" | "oauth_error" | "oauth_state_mismatch" | "token_exchange_failed" | "issuer_unreachable" | "egress_denied" | "egress_unreachable" | "capture_invalid" | "vault_unavailable" | "session_expired" | "session_idle" | "session_never_opened" | "session_cancelled" | "controller_locked" | "controller_unreachable" | "shutting_down" | "not_ready" | "internal";
+        ErrorCode: "invalid_request" | "body_too_large" | "unsupported_media_type" | "unauthenticated" | "forbidden" | "key_unchangeable" | "origin_refused" | "not_found" | "method_not_allowed" | "provider_unknown" | "provider_invalid" | "return_url_refused" | "idempotency_conflict" | "rate_limited" | "session_not_ready" | "session_over" | "extension_refused" | "entry_invalid" | "not_agreed" | "ticket_invalid" | "connection_needs_auth" | "config_invalid" | "capacity_exhausted" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "store_unavailable" | "image_missing" | "image_corrupt" | "snapshot_corrupt" | "snapshot_build_failed" | "image_build_failed" | "image_build_locked" | "agent_incompatible" | "vmm_missing" | "kvm_required" | "network_setup_failed" | "vmm_exited" | "boot_failed" | "boot_timeout" | "agent_unreachable" | "display_blank" | "display_lost" | "browser_crashed" | "machine_lost" | "deadline_exceeded" | "consent_denied" | "oauth_error" | "oauth_state_mismatch" | "token_exchange_failed" | "issuer_unreachable" | "egress_denied" | "egress_unreachable" | "capture_invalid" | "vault_unavailable" | "session_expired" | "session_idle" | "session_never_opened" | "session_cancelled" | "controller_locked" | "controller_unreachable" | "shutting_down" | "not_ready" | "internal";
         Problem: {
             type: string;
             title: string;
@@ -2133,7 +2184,7 @@ export interface components {
             seq: number;
             session_id: string;
             /** @enum {string} */
-            type: "created" | "status" | "stage" | "entered" | "entry_refused" | "ticket" | "viewer" | "extended";
+            type: "created" | "status" | "stage" | "entered" | "entry_refused" | "agreed" | "ticket" | "viewer" | "extended";
             /** Format: date-time */
             at: string;
             data: {

@@ -19,6 +19,7 @@ beforeEach(() => {
 
 async function openLive(options?: BrowserContextOptions, session = ready()): Promise<Page> {
   api.become(session)
+  api.agreed = true
   const page = await newPage(options)
   await page.goto(api.hostedUrl)
   await connected(page)
@@ -55,6 +56,7 @@ test('follows the session from stage to stage to its end, by events', async () =
   await page.locator('[data-testid=status][data-status=queued]').waitFor({ state: 'attached' })
   await page.getByText('ada@example.com').waitFor()
   await page.getByText(sampleProvider.opens).waitFor()
+  await page.getByRole('button', { name: 'Continue' }).click()
   api.become(ready())
   await connected(page)
   api.become(ready({ status: 'capturing' }))
@@ -66,7 +68,53 @@ test('follows the session from stage to stage to its end, by events', async () =
   expect(await back.getAttribute('href')).toBe('https://app.example.com/back')
 })
 
+describe('before anything begins', () => {
+  test.each([
+    ['desktop', undefined],
+    ['phone', phone],
+  ])('the person reads who asks, for whom, what opens and what is kept, on one screen: %s', async (_, device) => {
+    api.become(ready())
+    const page = await newPage(device)
+    await page.goto(api.hostedUrl)
+    for (const fact of ['Example Ltd', 'ada@example.com', sampleProvider.opens, ...sampleProvider.captures])
+      await page.getByText(fact).waitFor()
+    for (const name of ['Continue', 'Decline']) {
+      const { y = 0, height = 0 } = (await page.getByRole('button', { name }).boundingBox()) ?? {}
+      expect(y > 0 && y + height <= (page.viewportSize()?.height ?? 0)).toBe(true)
+    }
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(page.viewportSize()?.width)
+    // The machine is ready, and no screen is asked for.
+    await page.getByText('The computer is ready').waitFor()
+    expect(api.changes).toEqual(['POST /v1/sessions/SESSION/entry'])
+    await page.getByRole('button', { name: 'Continue' }).click()
+    await connected(page)
+    const later = ['agree', 'tickets'].map((what) => `POST /v1/sessions/SESSION/${what}`)
+    expect(api.changes.slice(1)).toEqual(later)
+    await page.reload()
+    await connected(page)
+  })
+
+  test('declining ends it, and no screen was ever asked for', async () => {
+    api.become(ready())
+    const page = await newPage()
+    await page.goto(api.hostedUrl)
+    await page.getByRole('button', { name: 'Decline' }).click()
+    await vi.waitFor(() => expect(api.changes).toContain('POST /v1/sessions/SESSION/cancel'))
+    api.become(failed({ outcome: 'cancelled', failure: null }))
+    await page.getByText('This sign-in was cancelled').waitFor()
+    expect(api.changes.filter((change) => /tickets|agree/.test(change))).toEqual([])
+  })
+
+  test('where nobody is named it is whoever runs the service', async () => {
+    api.askedBy = null
+    const page = await newPage()
+    await page.goto(api.hostedUrl)
+    await page.getByText(`Whoever runs ${new URL(api.url).host}`).waitFor()
+  })
+})
+
 test('the screen is asked for as soon as an event says ready, and no older answer takes it away', async () => {
+  api.agreed = true
   const page = await newPage()
   await page.goto(api.hostedUrl)
   await page.locator('[data-testid=status][data-status=queued]').waitFor({ state: 'attached' })

@@ -38,6 +38,8 @@ export class ApiDouble {
   session: Session = sampleSession()
   provider: ProviderSummary = sampleProvider
   idleSeconds = 300
+  askedBy: string | null = 'Example Ltd'
+  agreed = false
   operator: {
     providers: ProviderSummary[]
     problems: { file: string; line: number; field: string; message: string }[]
@@ -201,11 +203,21 @@ export class ApiDouble {
     const server_time = new Date().toISOString()
     switch (call) {
       case 'GET /v1/sessions/SESSION/page':
-        return json({ session, provider, server_time, idle_seconds: this.idleSeconds })
+        return json({
+          session,
+          provider,
+          asked_by: this.askedBy,
+          agreed: this.agreed,
+          server_time,
+          idle_seconds: this.idleSeconds,
+        })
       case 'POST /v1/sessions/SESSION/tickets': {
         const url = `${this.url.replace('http', 'ws')}/v1/sessions/${session.id}/live?ticket=t`
         return json({ ticket: 't', url, access: 'control', expires_at: server_time })
       }
+      case 'POST /v1/sessions/SESSION/agree':
+        this.agreed = true
+        return { status: 204, headers: {} }
       case 'POST /v1/sessions/SESSION/extend':
         return this.#extend(body)
       case 'POST /v1/sessions/SESSION/capture':

@@ -15,9 +15,15 @@ export interface Moments {
   readonly halfway?: () => Promise<void>
 }
 
-/** Opens the link that the integrator sent, waits for the browser in it and signs in there by hand. */
-export async function signInAsPerson(page: Page, hostedUrl: string, provider: string, moments: Moments = {}) {
+/** Opens the link that the integrator sent, reads what it is about, and goes on. */
+export async function openAndAgree(page: Page, hostedUrl: string): Promise<void> {
   await page.goto(hostedUrl)
+  await page.getByRole('button', { name: 'Continue' }).click()
+}
+
+/** Opens the link, waits for the browser in it and signs in there by hand. */
+export async function signInAsPerson(page: Page, hostedUrl: string, provider: string, moments: Moments = {}) {
+  await openAndAgree(page, hostedUrl)
   const screen = new Screen(page)
   await screen.connected()
   const colours = provider === 'demo' ? palette.idpLogin : palette.siteLogin

@@ -30,6 +30,8 @@ export interface Keys {
   list(page: KeyPage): Promise<{ items: ApiKey[]; next_cursor: string | null }>
   /** @throws AppError not_found */
   get(id: string): Promise<ApiKey>
+  /** As its maker named it; null for the key in the operator's file, which nobody named, and for one that is none. */
+  nameOf(id: string): Promise<string | null>
   /** @throws AppError forbidden, invalid_request (the project) */
   create(asked: CreateKey, by: Principal): Promise<NewSecret>
   /** The key gets another secret; the one that it had opens as well for `overlap_seconds`. @throws AppError not_found, forbidden, key_unchangeable */
@@ -72,6 +74,11 @@ export function createKeys(store: Store, clock: Clock, holds: KeyHolds): Keys {
     },
 
     get: async (id) => resource(await load(store.db, id)),
+
+    async nameOf(id) {
+      const named = store.db.selectFrom('api_keys').select('name').where('id', '=', id).where('in_file', '=', 0)
+      return (await named.executeTakeFirst())?.name ?? null
+    },
 
     async create({ name, scopes, project_id, expires_in_seconds }, by) {
       requireScopesOf(by, scopes)

@@ -11,6 +11,7 @@ import type {
 } from '@anteroom/contract'
 import type { RfbEndpoint } from '../live/live.ts'
 import { type Reach, within } from '../store/store.ts'
+import { type Agreement, createAgreement } from './agreement.ts'
 import { type CreateOptions, insertSession } from './create-session.ts'
 import { diagnose } from './diagnosis.ts'
 import { evidenceOf } from './farewell.ts'
@@ -38,7 +39,7 @@ export interface SessionFilter {
 }
 
 /** Those within somebody's reach. These write intent; the reconciler acts. */
-export interface ReachedSessions {
+export interface ReachedSessions extends Agreement {
   /**
    * Answers at once; never waits for a machine. It belongs to the project within reach; for the operator, who reaches all, to that of
    * `connection_id`, else to the default one.
@@ -82,6 +83,8 @@ export function createSessions(deps: SessionDeps): Sessions {
   const of = (reach: Reach): ReachedSessions => {
     const db = within(store.db, reach)
     const sessions: ReachedSessions = {
+      ...createAgreement(deps, reach),
+
       async create(request, options) {
         const { session, secret } = await insertSession({ ...deps, queue }, rows, request, { ...options, reach })
         deps.events.notify(session.id)

@@ -305,4 +305,13 @@ export const migrations: readonly Migration[] = [
       `create index credentials_by_wrapping_key on credentials (wrapping_key_id)`,
     ],
   },
+  {
+    number: 9,
+    name: 'what the account owner agreed to',
+    statements: [
+      `alter table sessions add column agreed_at integer`,
+      // Whoever has a screen open at the upgrade was told the same before, by a page that did not ask.
+      `update sessions set agreed_at = entered_at where status <> 'ended'`,
+    ],
+  },
 ]

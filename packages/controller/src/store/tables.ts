@@ -45,6 +45,8 @@ export interface SessionsTable {
   /** SHA-256 of the entry secret, hexadecimal. */
   entry_hash: string
   entered_at: number | null
+  /** The account owner was told what it is about, and went on. */
+  agreed_at: number | null
   attempt: number
   /** The reconciler leaves the row alone until then. */
   not_before: number

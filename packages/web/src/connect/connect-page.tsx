@@ -3,6 +3,7 @@ import { lazy, Suspense, useCallback, useEffect, useState } from 'react'
 import { wordsFor } from '../api/api.ts'
 import { loadViewer } from '../live/screen.ts'
 import { faceOf, headline } from '../session/session-words.ts'
+import { Consent } from './consent.tsx'
 import type { Arrival } from './enter.ts'
 import { LimitWarning } from './limit-warning.tsx'
 import { Over, TooLate } from './over.tsx'
@@ -33,12 +34,13 @@ export function ConnectPage({ sessionId }: { sessionId: string }) {
 function Faces({ page, offline, why }: { page: HostedPage; offline: boolean; why: unknown }) {
   const { session, provider } = page
   const face = faceOf(session)
+  const isAsked = !page.agreed && (face === 'starting' || face === 'live')
   const [shown, setShown] = useState(false)
   const onShown = useCallback(() => setShown(true), [])
-  const sentence = headline(session, provider)
+  const sentence = isAsked ? `Connect ${provider.title}?` : headline(session, provider)
   const [told, setTold] = useState<string>()
   // People who wait for a code in their mail see the tab's title only.
-  const title = told ?? (face === 'live' ? `Sign in to ${provider.title}` : sentence)
+  const title = told ?? (face === 'live' && !isAsked ? `Sign in to ${provider.title}` : sentence)
   useEffect(() => {
     document.title = `${title} · Anteroom`
   }, [title])
@@ -57,7 +59,7 @@ function Faces({ page, offline, why }: { page: HostedPage; offline: boolean; why
       >
         {sentence}
       </p>
-      {face === 'live' && (
+      {face === 'live' && !isAsked && (
         <Suspense>
           <LiveView page={page} covered={!shown} onShown={onShown} onTold={setTold} />
         </Suspense>
@@ -65,7 +67,7 @@ function Faces({ page, offline, why }: { page: HostedPage; offline: boolean; why
       {face === 'over' && <Over page={page} />}
       {face !== 'over' && !(face === 'live' && shown) && (
         <>
-          <Starting page={page} />
+          {isAsked ? <Consent page={page} /> : <Starting page={page} />}
           <LimitWarning page={page} look="floating" onTold={setTold} />
         </>
       )}

@@ -1,43 +1,22 @@
 import { useMutation } from '@tanstack/react-query'
-import { Globe, KeyRound, UserRound } from 'lucide-react'
 import { post, wordsFor } from '../api/api.ts'
 import { Button } from '../design/button.tsx'
 import { faceOf, queueWords } from '../session/session-words.ts'
 import { Timeline } from '../session/timeline.tsx'
+import { Facts } from './facts.tsx'
 import { Sheet } from './sheet.tsx'
 import styles from './starting.module.css'
 import type { HostedPage } from './use-hosted-page.ts'
 
 /** Before the screen and after it: what was asked for, and what is happening. */
-export function Starting({ page: { session, provider, skewMs } }: { page: HostedPage }) {
+export function Starting({ page }: { page: HostedPage }) {
+  const { session, provider, skewMs } = page
   const finishing = faceOf(session) === 'finishing'
   const cancel = useMutation({ mutationFn: () => post(`/v1/sessions/${session.id}/cancel`) })
   return (
     <div className={styles.cover}>
       <Sheet title={finishing ? finishingTitle(session) : `Connect ${provider.title}`}>
-        {finishing ? (
-          <p className={styles.lead}>{finishingWords(session)}</p>
-        ) : (
-          <dl className={styles.facts}>
-            <Fact icon={<UserRound size={18} aria-hidden />} name="For">
-              {session.subject}
-            </Fact>
-            {provider.opens && (
-              <Fact icon={<Globe size={18} aria-hidden />} name="Opens">
-                <span className={styles.address}>{provider.opens}</span>
-              </Fact>
-            )}
-            {provider.captures.length > 0 && (
-              <Fact icon={<KeyRound size={18} aria-hidden />} name="Will be kept">
-                {provider.captures.map((line) => (
-                  <span key={line} className={styles.line}>
-                    {line}
-                  </span>
-                ))}
-              </Fact>
-            )}
-          </dl>
-        )}
+        {finishing ? <p className={styles.lead}>{finishingWords(session)}</p> : <Facts page={page} />}
         {session.queue?.reason && <p className={styles.waiting}>{queueWords(session.queue)}</p>}
         <section className={styles.card} aria-label="Progress">
           <Timeline session={session} skewMs={skewMs} ahead={!finishing} />
@@ -67,12 +46,3 @@ const finishingWords = ({ status, outcome }: HostedPage['session']): string => {
   if (outcome === 'completed') return 'It is safe in the vault. Now the computer is destroyed.'
   return 'The computer is being destroyed.'
 }
-
-const Fact = ({ icon, name, children }: { icon: React.ReactNode; name: string; children: React.ReactNode }) => (
-  <div>
-    <dt>
-      {icon} {name}
-    </dt>
-    <dd>{children}</dd>
-  </div>
-)

@@ -9,6 +9,10 @@ import { type Arrival, enter } from './enter.ts'
 export interface HostedPage {
   readonly session: Session
   readonly provider: ProviderSummary
+  /** null: whoever runs this service. */
+  readonly askedBy: string | null
+  /** The person was told what it is about, and went on. */
+  readonly agreed: boolean
   /** How far the server's clock is ahead of this device's. */
   readonly skewMs: number
   /** How long nobody may do anything. */
@@ -19,6 +23,8 @@ interface PageAnswer {
   readonly session: Session
   /** null when its definition was removed meanwhile. */
   readonly provider: ProviderSummary | null
+  readonly asked_by: string | null
+  readonly agreed: boolean
   readonly server_time: string
   readonly idle_seconds: number
 }
@@ -59,10 +65,12 @@ export function useHostedPage(sessionId: string) {
     enabled: arrival.isSuccess && typeof arrival.data === 'string',
     queryFn: async ({ signal }) => {
       const path = `/v1/sessions/${sessionId}/page`
-      const { session, provider, server_time, idle_seconds } = await get<PageAnswer>(path, signal)
+      const { session, provider, asked_by, agreed, server_time, idle_seconds } = await get<PageAnswer>(path, signal)
       return {
         session,
         provider: provider ?? removedProvider(session.provider),
+        askedBy: asked_by,
+        agreed,
         skewMs: Date.parse(server_time) - Date.now(),
         idleSeconds: idle_seconds,
       }

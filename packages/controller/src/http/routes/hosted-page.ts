@@ -4,7 +4,8 @@ import { visitorCookie, visitorCookieOptions } from '../cookies.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 import { reachedBy } from '../reach.ts'
 import { sessionFor } from '../session-for.ts'
-import { sessionParams } from './parameters.ts'
+import { ticketHolder } from '../ticket-holder.ts'
+import { noBody, noContent, sessionParams } from './parameters.ts'
 
 const tags = ['hosted page']
 
@@ -12,6 +13,10 @@ const hostedPage = z.object({
   session,
   /** null when its definition was removed meanwhile. */
   provider: providerSummary.nullable(),
+  /** Who asks, in words for the account owner; null: whoever runs this service. */
+  asked_by: z.string().nullable(),
+  /** They were told all of this and chose to go on. */
+  agreed: z.boolean(),
   /** For clocks that are wrong on the person's side. */
   server_time: z.iso.datetime(),
   /** How long nobody may do anything, while `session.idle_expires_at` is in force. */
@@ -64,13 +69,36 @@ export function hostedPageRoutes(app: HttpApp, context: RouteContext): void {
       },
     },
     async (request) => {
-      const shown = await reachedBy(request, context).sessions.get(request.params.id)
+      const { sessions } = reachedBy(request, context)
+      const shown = await sessions.get(request.params.id)
+      const { askedBy, agreed } = await sessions.announcement(shown.id)
       return {
         session: { ...sessionFor(request.principal, shown), return_url: returns.ifAllowed(shown.return_url) },
         provider: providers.list().find(({ name }) => name === shown.provider) ?? null,
+        asked_by: config.hosted_page.display_name ?? (askedBy === null ? null : await access.keys.nameOf(askedBy)),
+        agreed,
         server_time: new Date(clock.now()).toISOString(),
         idle_seconds: config.timeouts.idle_seconds,
       }
+    },
+  )
+  app.post(
+    '/v1/sessions/:id/agree',
+    {
+      config: { access: { scope: 'sessions:write', visitor: true } },
+      schema: {
+        tags,
+        summary: 'Say that the account owner was told what is asked for, and goes on',
+        params: sessionParams,
+        body: noBody,
+        response: { 204: noContent },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const { principal } = await ticketHolder(request, id, context)
+      await reachedBy(request, context).sessions.agree(id, principal)
+      return reply.code(204).send()
     },
   )
 }

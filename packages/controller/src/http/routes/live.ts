@@ -134,6 +134,7 @@ export function ticketRoutes(app: HttpApp, context: RouteContext): void {
       await sessions.rfbEndpoint(request.params.id)
       const { access, ttl_seconds: ttlSeconds, ...page } = request.body
       const holder = await ticketHolder(request, request.params.id, context)
+      if (request.principal?.kind === 'visitor') await sessions.requireAgreement(request.params.id)
       if (page.origin !== undefined && holder.cookie !== null) throw originOfCookie()
       const issued = await live.issueTicket(request.params.id, { access, ttlSeconds, holder, ...page })
       return reply.code(201).header('cache-control', 'no-store').send(issued)

@@ -135,7 +135,12 @@ function sessionActions(app: HttpApp, context: RouteContext): void {
         response: { 200: session },
       },
     },
-    async (request) => sessionFor(request.principal, await reached(request).requestCapture(request.params.id)),
+    async (request) => {
+      const { principal, params } = request
+      const sessions = reached(request)
+      if (principal?.kind === 'visitor') await sessions.requireAgreement(params.id)
+      return sessionFor(principal, await sessions.requestCapture(params.id))
+    },
   )
   app.post(
     '/v1/sessions/:id/extend',

@@ -14,7 +14,7 @@ import {
 import { CompactEncrypt, importJWK } from 'jose'
 import { createAccess } from '../../access/access.ts'
 import { secretHash } from '../../access/secret-hash.ts'
-import { configSchema } from '../../config.ts'
+import { type Config, configSchema } from '../../config.ts'
 import { createConnections } from '../../connections/connections.ts'
 import { createEvents } from '../../events/events.ts'
 import { createEvidence } from '../../evidence/evidence.ts'
@@ -62,8 +62,7 @@ export interface EdgeOptions {
   readonly clock?: Clock
   readonly log?: Log
   readonly publicUrl?: string
-  /** Where people may be sent when they are done, and who may show the hosted page in a frame. */
-  readonly hostedPage?: { readonly return_origins?: string[]; readonly frame_ancestors?: string[] }
+  readonly hostedPage?: Partial<Config['hosted_page']>
   /** Left out: any free one. */
   readonly port?: number
   /** Left out: anybody may have as many sessions as they like. */
