@@ -37,10 +37,10 @@ const pressed = (text: string): number[] => Array.from(text).map(keysymOf)
 test('a link opens once: its secret leaves the address, a reload stays, another browser is told', async () => {
   const page = await newPage()
   await page.goto(api.hostedUrl)
-  await page.getByText('Connect Demo identity').waitFor()
+  await page.getByRole('heading', { name: 'Connect Demo identity' }).waitFor()
   expect(page.url()).toBe(`${api.url}/connect/${api.session.id}`)
   await page.reload()
-  await page.getByText('Connect Demo identity').waitFor()
+  await page.getByRole('heading', { name: 'Connect Demo identity' }).waitFor()
   expect(api.changes).toEqual(['POST /v1/sessions/SESSION/entry'])
 
   const second = await newPage()
@@ -101,7 +101,7 @@ describe('before anything begins', () => {
     await page.getByRole('button', { name: 'Decline' }).click()
     await vi.waitFor(() => expect(api.changes).toContain('POST /v1/sessions/SESSION/cancel'))
     api.become(failed({ outcome: 'cancelled', failure: null }))
-    await page.getByText('This sign-in was cancelled').waitFor()
+    await page.getByRole('heading', { name: 'This sign-in was cancelled' }).waitFor()
     expect(api.changes.filter((change) => /tickets|agree/.test(change))).toEqual([])
   })
 

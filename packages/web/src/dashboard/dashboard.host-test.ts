@@ -39,7 +39,7 @@ test('the dashboard: sign in, connect, look at a failure, delete a connection', 
     page.context().waitForEvent('page'),
     page.getByRole('button', { name: 'Start' }).click(),
   ])
-  await tab.getByText('Connect Demo identity').waitFor()
+  await tab.getByRole('heading', { name: 'Connect Demo identity' }).waitFor()
 })
 
 test('the dashboard tells machines that wait from those of sessions, and why fewer wait than wanted', async () => {
