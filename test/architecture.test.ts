@@ -23,24 +23,38 @@ const packageImports: Record<string, readonly string[]> = {
 
 /** Which folder of the controller may import which; always its public file, named like the folder. */
 const folderImports: Record<string, readonly string[]> = {
-  access: ['events', 'store'],
+  access: ['audit', 'events', 'store'],
   agent: [],
-  connections: ['store'],
+  audit: ['store'],
+  connections: ['audit', 'store'],
   doctor: ['evidence', 'host', 'images', 'leases', 'machines', 'observe', 'pool', 'snapshots', 'store', 'vault'],
   egress: [],
   events: ['store'],
   evidence: [],
   host: [],
-  http: ['access', 'connections', 'egress', 'events', 'images', 'live', 'pool', 'providers', 'sessions', 'vault'],
+  http: [
+    'access',
+    'audit',
+    'connections',
+    'egress',
+    'events',
+    'images',
+    'live',
+    'pool',
+    'providers',
+    'sessions',
+    'vault',
+  ],
   images: [],
   leases: ['host', 'store'],
-  live: ['store'],
+  live: ['audit', 'store'],
   machines: ['host', 'images', 'snapshots'],
   observe: [],
   pool: ['evidence', 'host', 'images', 'leases', 'machines', 'observe', 'snapshots', 'store'],
   providers: [],
   sessions: [
     'agent',
+    'audit',
     'connections',
     'egress',
     'events',
@@ -59,7 +73,7 @@ const folderImports: Record<string, readonly string[]> = {
   ],
   snapshots: ['images'],
   store: [],
-  vault: ['store'],
+  vault: ['audit', 'store'],
 }
 
 /** Public files besides `<folder>/<folder>.ts`: the seam that every driver implements. */

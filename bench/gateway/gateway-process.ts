@@ -6,12 +6,14 @@ import { Scope } from '@anteroom/base'
 import { WebSocketServer } from 'ws'
 import { createLive, webSocketOptions } from '../../packages/controller/src/live/live.ts'
 import { openStore } from '../../packages/controller/src/store/store.ts'
+import { testAudit } from '../../packages/controller/test/test-audit.ts'
 import { answerParent } from '../child.ts'
 import { password } from './rfb-load.ts'
 
 const target = Number(process.argv[2])
 const scope = Scope.root('gateway')
-const live = createLive({ store: await openStore(':memory:'), clock: scope.clock, publicUrl: () => 'http://127.0.0.1' })
+const store = await openStore(':memory:')
+const live = createLive({ store, clock: scope.clock, audit: testAudit({ store }), publicUrl: () => 'http://127.0.0.1' })
 const server = createServer()
 const sockets = new WebSocketServer({ server, ...webSocketOptions })
 const endpoint = { ip: '127.0.0.1', port: target, password }

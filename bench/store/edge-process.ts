@@ -20,19 +20,19 @@ const keyCount = 10
 
 const world = await SessionWorld.open({ home: process.argv[2] ?? '' })
 const { store, deps } = world
-const { clock, events, vault } = deps
+const { clock, events, vault, audit } = deps
 
 const webRoot = join(world.home, 'web')
 await mkdir(webRoot, { recursive: true })
 await writeFile(join(webRoot, 'index.html'), '<!doctype html><title>bench</title>')
 
-const access = createAccess({ store, clock, events })
+const access = createAccess({ store, clock, events, audit })
 const providers = await openProviders({ directories: [], demo: [deps.providers.get('idp')], log: silentLog })
 let url = ''
 const http = await createHttp({
-  ...{ sessions: world.sessions, vault, providers, events, access, clock, webRoot },
-  connections: createConnections({ store }),
-  live: createLive({ store, clock, publicUrl: () => url }),
+  ...{ sessions: world.sessions, vault, providers, events, audit, access, clock, webRoot },
+  connections: createConnections({ store, audit }),
+  live: createLive({ store, clock, audit, publicUrl: () => url }),
   log: silentLog,
   config: deps.config,
   images: { list: async () => [] },

@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { newId, systemClock } from '@anteroom/base'
 import { openStore } from '../../packages/controller/src/store/store.ts'
 import { openVault } from '../../packages/controller/src/vault/vault.ts'
+import { testAudit } from '../../packages/controller/test/test-audit.ts'
 
 /** What the requests of the suite ask for. */
 export interface StoredSessions {
@@ -80,7 +81,7 @@ async function prepare(home: string): Promise<string> {
   const { database, vaultKey } = files(home)
   const store = await openStore(database)
   try {
-    const vault = await openVault({ keyFile: vaultKey, store, clock: systemClock })
+    const vault = await openVault({ keyFile: vaultKey, store, clock: systemClock, audit: testAudit({ store }) })
     await vault.sealingKey(newId('session'))
     const { wrapping_key_id } = await store.db.selectFrom('sealing_keys').selectAll().executeTakeFirstOrThrow()
     await store.db.deleteFrom('sealing_keys').execute()

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { machineSecrets } from '../../packages/controller/src/agent/agent.ts'
 import { openStoreToRead } from '../../packages/controller/src/store/store.ts'
 import { openVault } from '../../packages/controller/src/vault/vault.ts'
+import { testAudit } from '../../packages/controller/test/test-audit.ts'
 import { type ControllerProcess, resultsDirectory, startControllerProcess } from '../harness/controller-process.ts'
 import { launchBrowser } from './harness/browser.ts'
 import { person, signInAsPerson } from './harness/person.ts'
@@ -32,7 +33,12 @@ async function secretsOfMachine(id: string): Promise<string[]> {
   const store = await openStoreToRead(join(controller.home, 'anteroom.sqlite'))
   try {
     const keyFile = join(controller.home, 'vault.key')
-    const vault = await openVault({ keyFile, store: store as never, clock: systemClock })
+    const vault = await openVault({
+      keyFile,
+      store: store as never,
+      clock: systemClock,
+      audit: testAudit({ store: store as never }),
+    })
     return Object.values(machineSecrets((label) => vault.deriveKey(label), id))
   } finally {
     await store.close()

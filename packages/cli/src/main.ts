@@ -4,6 +4,7 @@ import { AppError } from '@anteroom/base'
 import { errorDefinitions } from '@anteroom/contract'
 import { AnteroomError } from '@anteroom/sdk'
 import { type Command, UsageError } from './command.ts'
+import { audit } from './commands/audit.ts'
 import { backupKey } from './commands/backup-key.ts'
 import { doctor } from './commands/doctor.ts'
 import { explain } from './commands/explain.ts'
@@ -11,7 +12,7 @@ import { key } from './commands/key.ts'
 import { logs } from './commands/logs.ts'
 import { project } from './commands/project.ts'
 
-const commands: readonly Command[] = [doctor, explain, logs, project, key, backupKey]
+const commands: readonly Command[] = [doctor, explain, logs, project, key, backupKey, audit]
 
 function usage(): string {
   const width = Math.max(...commands.map(({ synopsis }) => synopsis.length))

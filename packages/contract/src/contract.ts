@@ -1,6 +1,7 @@
 /** Words that cross a process boundary. zod only, no I/O. */
 export * from './access.ts'
 export * from './agent-link.ts'
+export * from './audit.ts'
 export * from './connection.ts'
 export * from './diagnosis.ts'
 export * from './doctor.ts'

@@ -31,8 +31,8 @@ async function open() {
   keep.files = openLogFiles({ directory: logDirectory(world.home), limits: config.log, clock: systemClock })
   let url = ''
   const events = world.deps.events
-  const access = createAccess({ store, clock: systemClock, events })
-  const live = createLive({ store, clock: systemClock, publicUrl: () => url })
+  const access = createAccess({ store, clock: systemClock, events, audit: world.deps.audit })
+  const live = createLive({ store, clock: systemClock, audit: world.deps.audit, publicUrl: () => url })
   const http = await createHttp({
     ...{ ...world.deps, sessions: world.sessions, access, live, webRoot: world.home },
     providers: { list: () => [], problems: () => [] },
@@ -41,7 +41,7 @@ async function open() {
     examine: () => Promise.reject(new AppError('internal')),
     ready: async () => [],
     metrics: world.deps.metrics.render,
-    connections: createConnections({ store }),
+    connections: createConnections({ store, audit: world.deps.audit }),
   })
   stops.push(() => http.close())
   url = await http.listen('127.0.0.1', 0)

@@ -5,6 +5,7 @@ import { type DoctorReport, type Machine, type ProviderDefinition, rfbPort } fro
 import { startDemo } from '@anteroom/demo'
 import { type Access, createAccess } from './access/access.ts'
 import { createAgentLink, machineSecrets } from './agent/agent.ts'
+import type { Audit } from './audit/audit.ts'
 import type { Config } from './config.ts'
 import { createConnections } from './connections/connections.ts'
 import { examine } from './doctor/doctor.ts'
@@ -18,12 +19,12 @@ import { createLeases, type Lease, type Leases } from './leases/leases.ts'
 import { createLive } from './live/live.ts'
 import { openMachines } from './machines/machines.ts'
 import { createMetrics, logDirectory, readLogOf } from './observe/observe.ts'
+import { openVaultAndAudit } from './open-vault-and-audit.ts'
 import { createPool, fitToMemory } from './pool/pool.ts'
 import { openProviders, type Providers } from './providers/providers.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { openSnapshots } from './snapshots/snapshots.ts'
 import { openStoreIn, type Store } from './store/store.ts'
-import { openVault } from './vault/vault.ts'
 
 export interface RunningController {
   readonly url: string
@@ -62,7 +63,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const scope = Scope.root('controller', log)
 
   const store = stack.adopt(await openStoreIn(config.home), (opened) => opened.close())
-  const vault = await openVault({ keyFile: join(config.home, 'vault.key'), store, clock })
+  const { vault, audit } = await openVaultAndAudit(config.home, { store, clock, log })
   const images = openImages(config.home)
   const slots = await openSlots(config, scope)
   const { driver, capabilities } = await openMachines({ config, images, slots }, scope)
@@ -76,9 +77,9 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   let url = ''
   const publicUrl = (): string => config.public_url ?? url
   const events = createEvents({ store, clock })
-  const access = createAccess({ store, clock, events })
-  const connections = createConnections({ store })
-  const live = createLive({ store, clock, publicUrl })
+  const access = createAccess({ store, clock, events, audit })
+  const connections = createConnections({ store, audit })
+  const live = createLive({ store, clock, audit, publicUrl })
   const egress = stack.adopt(createEgress({ log, clock }), (opened) => opened.close())
   const leases = createLeases({ store, slots })
   const providers = stack.adopt(await openWithDemo(config, log, scope, stack), (opened) => opened.close())
@@ -96,7 +97,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const made = { store, config, clock, log, driver, slots, leases, images, snapshots, metrics, evidence }
   const machineDeps = { ...made, measureHost: () => measureHost(config.home) }
   const pool = createPool({ ...machineDeps, accelerator: capabilities.accelerator })
-  const shared = { store, config, clock, log, images, live, vault, connections, providers, events, pool }
+  const shared = { store, config, clock, log, images, live, vault, connections, providers, events, audit, pool }
   const sessions = createSessions({
     ...{ ...shared, ...machineDeps, egress, publicUrl },
     readLogOf: (ids, since) => readLogOf(logDirectory(config.home), ids, since),
@@ -138,18 +139,21 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   )
   await access.ensureOperatorKey(join(config.home, 'operator.key'))
   url = await http.listen(config.listen.host, config.listen.port)
+  await audit.recordAlone({ action: 'controller.started', target: { kind: 'controller', id: null } })
   const running = Promise.all([
     sessions.run(scope),
     pool.run(scope),
     snapshots.run(scope),
     firewall.guard(scope),
     keepHouse(access, scope),
+    audit.run(scope),
     reportHealth(examineItself, scope),
     announceWhenReady(join(runDirectory, 'controller.json'), url, ready, scope),
   ])
   stack.defer(async () => {
     scope.cancel(new AppError('shutting_down'))
     await running
+    await sayStopped(audit, log)
   })
   return {
     url,
@@ -162,6 +166,16 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
 async function leaveFirewall(firewall: Firewall, leases: Leases, store: Store, log: Log): Promise<void> {
   const scope = Scope.root('stop', log)
   if ((await leases.all(store.db)).length === 0) await firewall.remove(scope)
+}
+
+/** A database that does not answer keeps nobody from stopping. */
+async function sayStopped(audit: Audit, log: Log): Promise<void> {
+  try {
+    await audit.recordAlone({ action: 'controller.stopped', target: { kind: 'controller', id: null } })
+    await audit.sayCheckpoint(log)
+  } catch (error) {
+    log.warn({ error }, 'that the controller stopped is not in the audit')
+  }
 }
 
 /** Says at the start what is not well, as the doctor would. */

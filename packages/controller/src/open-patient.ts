@@ -1,5 +1,4 @@
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { AppError, type Scope, systemClock } from '@anteroom/base'
 import type { Config } from './config.ts'
 import { opened, type Patient } from './doctor/doctor.ts'
@@ -7,8 +6,8 @@ import { measureHost, openSlots } from './host/host.ts'
 import { openImages } from './images/images.ts'
 import { findUnheld } from './leases/leases.ts'
 import { openMachines } from './machines/machines.ts'
+import { openVaultAndAudit } from './open-vault-and-audit.ts'
 import { openStoreIn } from './store/store.ts'
-import { openVault } from './vault/vault.ts'
 
 /**
  * The parts of a controller that does not run, as far as they can be opened. Only with the state directory's lock: it writes to the
@@ -22,7 +21,7 @@ export async function openPatient(config: Config, scope: Scope): Promise<Patient
   const vault =
     store instanceof AppError
       ? store
-      : await opened(() => openVault({ keyFile: join(config.home, 'vault.key'), store, clock }))
+      : await opened(async () => (await openVaultAndAudit(config.home, { store, clock, log: scope.log })).vault)
   const slots = await opened(() => openSlots(config, scope))
   const driver =
     slots instanceof AppError

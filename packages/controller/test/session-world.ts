@@ -20,6 +20,7 @@ import { openVault } from '../src/vault/vault.ts'
 import { FakeGuest } from './fake-guest.ts'
 import { FakeSnapshots } from './fake-snapshots.ts'
 import { Lifeline } from './lifeline.ts'
+import { testAudit } from './test-audit.ts'
 
 const provider: ProviderDefinition = {
   name: 'idp',
@@ -140,12 +141,13 @@ export class SessionWorld {
     const [config, clock, log, lifeline] = [this.#config, this.#clock, this.#log, new Lifeline()]
     const store = await openStore(join(this.home, 'store.sqlite'))
     const slots = lifeline.of(this.slots, ['at'])
+    const audit = testAudit({ store, clock, log })
     const { snapshots } = this
     const leases = createLeases({ store, slots })
     this.#lifeline = lifeline
     this.store = store
     this.deps = {
-      ...{ store, slots, leases, config, clock, snapshots, metrics: this.#metrics },
+      ...{ store, slots, leases, config, clock, snapshots, audit, metrics: this.#metrics },
       log,
       driver: lifeline.of(createFakeDriver(this.host)),
       accelerator: 'tcg',
@@ -159,8 +161,8 @@ export class SessionWorld {
       readLogOf: (ids, since) => readLogOf(logDirectory(this.home), ids, since),
       live: { close: async () => {}, isPainted: async () => true, presenceOf: (id) => world.presence.get(id) },
       egress: { attach() {}, isAttached: () => true, detach() {}, records: () => [], close() {} },
-      vault: await openVault({ keyFile: join(this.home, 'vault.key'), store, clock }),
-      connections: createConnections({ store }),
+      vault: await openVault({ keyFile: join(this.home, 'vault.key'), store, clock, audit }),
+      connections: createConnections({ store, audit }),
       providers: { get: () => provider },
       events: createEvents({ store, clock }),
       publicUrl: () => 'http://127.0.0.1:4400',

@@ -1,3 +1,4 @@
+import { Audit } from './resources/audit.ts'
 import { Connections } from './resources/connections.ts'
 import { Keys } from './resources/keys.ts'
 import { Projects } from './resources/projects.ts'
@@ -11,6 +12,7 @@ export class Anteroom {
   readonly connections: Connections
   readonly keys: Keys
   readonly projects: Projects
+  readonly audit: Audit
   readonly #transport: Transport
 
   constructor(options: AnteroomOptions) {
@@ -19,6 +21,7 @@ export class Anteroom {
     this.connections = new Connections(this.#transport)
     this.keys = new Keys(this.#transport)
     this.projects = new Projects(this.#transport)
+    this.audit = new Audit(this.#transport)
   }
 
   /** What people can sign in to; `problems` names what is wrong in definitions that could not be read. */

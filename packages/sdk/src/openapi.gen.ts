@@ -1665,6 +1665,157 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who did what, newest first */
+        get: {
+            parameters: {
+                query?: {
+                    actor?: string;
+                    action?: "audit.damaged" | "audit.exported" | "connection.deleted" | "controller.started" | "controller.stopped" | "credential.read" | "credential.stored" | "entry.refused" | "entry.used" | "host.repaired" | "key.created" | "key.revoked" | "key.rotated" | "operator.link_made" | "operator.signed_in" | "operator.signed_out" | "project.created" | "session.agreed" | "session.cancelled" | "session.capture_requested" | "session.created" | "session.ended" | "session.extended" | "session.link_renewed" | "ticket.issued" | "ticket.revoked" | "ticket.used";
+                    target?: string;
+                    since?: string;
+                    until?: string;
+                    limit?: number;
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            items: components["schemas"]["AuditEntry"][];
+                            next_cursor: string | null;
+                        };
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads the whole audit and names the first entry that is not as it was written */
+        get: {
+            parameters: {
+                query?: {
+                    after_seq?: number;
+                    checkpoint?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AuditVerification"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All entries as JSON lines, oldest first, and in the last line where the chain ends */
+        get: {
+            parameters: {
+                query?: {
+                    after_seq?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Each line is an AuditEntry; the last is {"checkpoint": …} */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/x-ndjson": string;
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/operator/sign-in": {
         parameters: {
             query?: never;
@@ -2461,6 +2612,51 @@ export interface components {
                 fixed: string | null;
                 duration_ms: number;
             }[];
+        };
+        AuditEntry: {
+            seq: number;
+            /** Format: date-time */
+            at: string;
+            actor: {
+                /** @enum {string} */
+                kind: "key" | "operator" | "visitor" | "nobody" | "controller";
+                id: string | null;
+            };
+            /** @enum {string} */
+            action: "audit.damaged" | "audit.exported" | "connection.deleted" | "controller.started" | "controller.stopped" | "credential.read" | "credential.stored" | "entry.refused" | "entry.used" | "host.repaired" | "key.created" | "key.revoked" | "key.rotated" | "operator.link_made" | "operator.signed_in" | "operator.signed_out" | "project.created" | "session.agreed" | "session.cancelled" | "session.capture_requested" | "session.created" | "session.ended" | "session.extended" | "session.link_renewed" | "ticket.issued" | "ticket.revoked" | "ticket.used";
+            target: {
+                /** @enum {string} */
+                kind: "session" | "connection" | "project" | "key" | "operator" | "host" | "controller" | "audit";
+                id: string | null;
+            };
+            /** @enum {string} */
+            outcome: "done" | "refused" | "failed";
+            request_id: string | null;
+            client_address: string | null;
+            details: {
+                [key: string]: string | number | boolean | null;
+            };
+            previous_hash: string;
+            hash: string;
+        };
+        AuditVerification: {
+            /** @enum {string} */
+            verdict: "whole" | "damaged";
+            entries: number;
+            from_seq: number | null;
+            head: {
+                seq: number;
+                hash: string;
+                mac: string;
+                key_id: string;
+            } | null;
+            head_is_genuine: boolean | null;
+            first_wrong: {
+                seq: number;
+                /** @enum {string} */
+                problem: "changed" | "missing" | "reordered" | "unlinked" | "rewritten" | "cut" | "head_missing" | "head_forged" | "noted";
+                found: string;
+            } | null;
         };
     };
     responses: never;

@@ -19,6 +19,8 @@ export type Machine = Schemas['Machine']
 export type Image = Schemas['Image']
 export type Pool = Schemas['Pool']
 export type DoctorReport = Schemas['DoctorReport']
+export type AuditEntry = Schemas['AuditEntry']
+export type AuditVerification = Schemas['AuditVerification']
 
 /** `next_cursor` goes into the next call as `cursor`; null: this was the last page. */
 export interface Page<T> {

@@ -2,6 +2,7 @@
 export { Anteroom } from './anteroom.ts'
 export { AnteroomError, type ErrorCode, type FieldProblem } from './anteroom-error.ts'
 export { errorDefinitions } from './errors.gen.ts'
+export type { ListAudit } from './resources/audit.ts'
 export type { ListConnections } from './resources/connections.ts'
 export type { CreateKey } from './resources/keys.ts'
 export type { CreateSession, ListSessions, RepeatSignIn } from './resources/sessions.ts'

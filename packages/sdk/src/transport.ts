@@ -99,7 +99,7 @@ export class Transport {
       throw new AnteroomError('controller_unreachable', { detail: `${this.#options.url} does not answer`, cause })
     }
     const type = response.headers.get('content-type') ?? ''
-    const isOurs = response.status === 204 || /^(application\/json|text\/event-stream)\b/.test(type)
+    const isOurs = response.status === 204 || /^(application\/(json|x-ndjson)|text\/event-stream)\b/.test(type)
     if (response.ok && isOurs) return response
     throw await errorOf(response, named(request))
   }

@@ -13,6 +13,7 @@ import { z } from 'zod'
 import { machineSecrets } from '../../../packages/controller/src/agent/agent.ts'
 import { openStore, type Store } from '../../../packages/controller/src/store/store.ts'
 import { openVault, type Vault } from '../../../packages/controller/src/vault/vault.ts'
+import { testAudit } from '../../../packages/controller/test/test-audit.ts'
 import { type ControllerProcess, startControllerProcess } from '../../harness/controller-process.ts'
 
 const atATime = 2
@@ -75,7 +76,12 @@ export function compareClones(count: number): void {
     })
     // As the controller derives them; a second reader of the same key.
     store = await openStore(join(controller.home, 'anteroom.sqlite'))
-    vault = await openVault({ keyFile: join(controller.home, 'vault.key'), store, clock: systemClock })
+    vault = await openVault({
+      keyFile: join(controller.home, 'vault.key'),
+      store,
+      clock: systemClock,
+      audit: testAudit({ store }),
+    })
     await controller.api.poolReady(atATime)
     const waiting = [...names]
     const runAll = async (): Promise<void> => {

@@ -6,6 +6,7 @@ import { defaultProjectId, errorDefinitions, keyScopes } from '@anteroom/contrac
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { testAudit } from '../../test/test-audit.ts'
 import { createEvents } from '../events/events.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { type Access, createAccess } from './access.ts'
@@ -22,7 +23,7 @@ describe('Access', () => {
   beforeEach(async () => {
     now = 1_000_000
     store = await openStore(':memory:')
-    access = createAccess({ store, clock, events: createEvents({ store, clock }) })
+    access = createAccess({ store, clock, events: createEvents({ store, clock }), audit: testAudit({ store, clock }) })
     directory = await mkdtemp(join(tmpdir(), 'anteroom-access-'))
     keyPath = join(directory, 'operator.key')
   })

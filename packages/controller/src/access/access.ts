@@ -1,5 +1,6 @@
 import { AppError, type Clock, newToken } from '@anteroom/base'
 import type { KeyScope } from '@anteroom/contract'
+import type { Audit } from '../audit/audit.ts'
 import type { Events } from '../events/events.ts'
 import type { Reach, Store } from '../store/store.ts'
 import { ApiKeys, type HeldKey, scopesOf } from './api-keys.ts'
@@ -67,16 +68,25 @@ export interface Access {
   sweep(now: number): Promise<void>
 }
 
+const operator = { kind: 'operator', id: null } as const
+
 /** A working day: the operator signs in anew with a link from the host. */
 const operatorCookieMs = 12 * 3_600_000
 
-export function createAccess(parts: { readonly store: Store; readonly clock: Clock; readonly events: Events }): Access {
-  const { store, clock } = parts
-  const secrets = new ApiKeys(store, clock)
+export interface AccessParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly events: Events
+  readonly audit: Pick<Audit, 'record'>
+}
+
+export function createAccess(parts: AccessParts): Access {
+  const { store, clock, audit } = parts
+  const secrets = new ApiKeys(store, clock, audit)
   const holds = new KeyHolds(store, clock)
   return {
-    keys: createKeys(store, clock, holds),
-    projects: createProjects(store, clock),
+    keys: createKeys(parts, holds),
+    projects: createProjects(parts),
 
     async byKey(bearer) {
       const found = await secrets.find(bearer)
@@ -104,10 +114,17 @@ export function createAccess(parts: { readonly store: Store; readonly clock: Clo
 
     async newSignInToken(ttlSeconds) {
       const token = newToken()
-      await store.db
-        .insertInto('sign_in_links')
-        .values({ hash: secretHash(token), expires_at: clock.now() + ttlSeconds * 1000 })
-        .execute()
+      await store.transaction(async (tx) => {
+        await tx
+          .insertInto('sign_in_links')
+          .values({ hash: secretHash(token), expires_at: clock.now() + ttlSeconds * 1000 })
+          .execute()
+        await audit.record(tx, {
+          action: 'operator.link_made',
+          target: operator,
+          details: { expires_in_seconds: ttlSeconds },
+        })
+      })
       return token
     },
 
@@ -121,12 +138,16 @@ export function createAccess(parts: { readonly store: Store; readonly clock: Clo
           .returning('hash')
           .executeTakeFirst()
         if (!link) throw new AppError('entry_invalid')
+        await audit.record(tx, { action: 'operator.signed_in', target: operator, actor: operator })
         return await issueCookie(tx, null, now + operatorCookieMs)
       })
     },
 
     async signOut(cookie) {
-      await store.db.deleteFrom('cookies').where('hash', '=', secretHash(cookie)).execute()
+      await store.transaction(async (tx) => {
+        await tx.deleteFrom('cookies').where('hash', '=', secretHash(cookie)).execute()
+        await audit.record(tx, { action: 'operator.signed_out', target: operator })
+      })
     },
 
     enter: (sessionId, secret) => enterSession(parts, sessionId, secret),

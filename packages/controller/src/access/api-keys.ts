@@ -1,6 +1,7 @@
 import { type Clock, newId, newToken, Secret } from '@anteroom/base'
 import { idPrefixes, keyScope, keyScopes } from '@anteroom/contract'
 import { z } from 'zod'
+import type { Audit } from '../audit/audit.ts'
 import type { NewRow, Row, Store } from '../store/store.ts'
 import { readOperatorKey, writeOperatorKey } from './operator-key-file.ts'
 import { matchesHash, secretHash } from './secret-hash.ts'
@@ -39,10 +40,12 @@ export class ApiKeys {
   readonly #clock: Clock
   /** When use of a key was last noted, or tried to be: a database that does not answer is not asked for every request. */
   readonly #notedAt = new Map<string, number>()
+  readonly #audit: Pick<Audit, 'record'>
 
-  constructor(store: Store, clock: Clock) {
+  constructor(store: Store, clock: Clock, audit: Pick<Audit, 'record'>) {
     this.#store = store
     this.#clock = clock
+    this.#audit = audit
   }
 
   /** undefined alike for what is unknown, expired and revoked; both secrets are always compared, and judged only then. */
@@ -84,7 +87,9 @@ export class ApiKeys {
     const id = newId('key')
     const { secret, hash } = newSecret(id)
     await this.#store.transaction(async (tx) => {
-      await tx.deleteFrom('api_keys').where('in_file', '=', 1).execute()
+      const old = await tx.deleteFrom('api_keys').where('in_file', '=', 1).returning('id').execute()
+      for (const row of old)
+        await this.#audit.record(tx, { action: 'key.revoked', target: { kind: 'key', id: row.id } })
       const made = {
         name: "the operator's, in operator.key",
         scopes: keyScopes,
@@ -95,6 +100,11 @@ export class ApiKeys {
         .insertInto('api_keys')
         .values({ ...keyValues({ id, hash, ...made }), in_file: 1 })
         .execute()
+      await this.#audit.record(tx, {
+        action: 'key.created',
+        target: { kind: 'key', id },
+        details: { scopes: keyScopes.join(' '), in_file: true },
+      })
     })
     // After the row: whoever finds the file finds a key that works. A crash in between is mended by the next start.
     await writeOperatorKey(path, secret.expose())

@@ -1,5 +1,6 @@
 import { AppError, type Clock } from '@anteroom/base'
 import { errorDefinitions, type Failure, type SessionEnd } from '@anteroom/contract'
+import type { Audit } from '../audit/audit.ts'
 import type { Events } from '../events/events.ts'
 import type { Row, Store, Tx } from '../store/store.ts'
 import { issueCookie } from './cookies.ts'
@@ -12,6 +13,7 @@ interface Parts {
   readonly store: Store
   readonly clock: Clock
   readonly events: Events
+  readonly audit: Pick<Audit, 'record'>
 }
 
 /** Nobody finds the door closed while the page behind it opens the screen. */
@@ -46,20 +48,26 @@ export async function enterSession(parts: Parts, sessionId: string, secret: stri
 }
 
 /** undefined: it was used before. Thrown, that would undo the event. */
-async function use({ events, clock }: Parts, tx: Tx, row: EntryRow): Promise<Entry | undefined> {
+async function use({ events, clock, audit }: Parts, tx: Tx, row: EntryRow): Promise<Entry | undefined> {
   const now = clock.now()
+  const target = { kind: 'session', id: row.id } as const
+  const refuse = async (reason: 'used' | 'over'): Promise<void> => {
+    await events.append(tx, row.id, 'entry_refused', { reason })
+    await audit.record(tx, { action: 'entry.refused', target, outcome: 'refused', details: { reason } })
+  }
   if (row.entered_at !== null) {
-    await events.append(tx, row.id, 'entry_refused', { reason: 'used' })
+    await refuse('used')
     return undefined
   }
   if (row.status === 'ended' || row.expires_at <= now) {
-    await events.append(tx, row.id, 'entry_refused', { reason: 'over' })
+    await refuse('over')
     return { cookie: null, end: endOf(row), provider: row.provider }
   }
   const waited = row.first_connect_expires_at
   const first_connect_expires_at = waited === null ? null : Math.max(waited, now + arrivalMs)
   await tx.updateTable('sessions').set({ entered_at: now, first_connect_expires_at }).where('id', '=', row.id).execute()
   await events.append(tx, row.id, 'entered', {})
+  await audit.record(tx, { action: 'entry.used', target, actor: { kind: 'visitor', id: row.id } })
   const expiresAt = (row.may_extend_until ?? row.expires_at) + resultMarginMs
   return { cookie: await issueCookie(tx, row.id, expiresAt), expiresAt }
 }

@@ -3,6 +3,7 @@ import { newId, newToken, type Secret } from '@anteroom/base'
 import { type ApiKey, type CreateKey, defaultProjectId, keyScopes, type RotateKey } from '@anteroom/contract'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { testAudit } from '../../test/test-audit.ts'
 import { createEvents } from '../events/events.ts'
 import { ManualClock } from '../live/live.fixture.ts'
 import { openStore, type Store } from '../store/store.ts'
@@ -16,7 +17,7 @@ const all = { kind: 'key', id: newId('key'), hash: '', scopes: keyScopes, projec
 beforeEach(async () => {
   clock = new ManualClock()
   store = await openStore(':memory:')
-  access = createAccess({ store, clock, events: createEvents({ store, clock }) })
+  access = createAccess({ store, clock, events: createEvents({ store, clock }), audit: testAudit({ store, clock }) })
 })
 afterEach(() => store.close())
 

@@ -8,6 +8,7 @@ import {
   type RotateKey,
 } from '@anteroom/contract'
 import { sql } from 'kysely'
+import type { Audit } from '../audit/audit.ts'
 import { type Db, decodeCursor, encodeCursor, type Store, type Tx } from '../store/store.ts'
 import type { Principal } from './access.ts'
 import { type KeyRow, keyValues, newSecret, scopesOf } from './api-keys.ts'
@@ -40,7 +41,13 @@ export interface Keys {
   revoke(id: string): Promise<void>
 }
 
-export function createKeys(store: Store, clock: Clock, holds: KeyHolds): Keys {
+interface KeysParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly audit: Pick<Audit, 'record'>
+}
+
+export function createKeys({ store, clock, audit }: KeysParts, holds: KeyHolds): Keys {
   const resource = (row: KeyRow): ApiKey => toResource(row, clock.now())
 
   async function load(db: Db, id: string): Promise<KeyRow> {
@@ -87,11 +94,16 @@ export function createKeys(store: Store, clock: Clock, holds: KeyHolds): Keys {
       const now = clock.now()
       const { secret, hash } = newSecret(id)
       const expires_at = expires_in_seconds === undefined ? null : now + expires_in_seconds * 1000
-      const row = await store.db
-        .insertInto('api_keys')
-        .values(keyValues({ id, project_id: project, name, hash, scopes, created_at: now, expires_at }))
-        .returningAll()
-        .executeTakeFirstOrThrow()
+      const row = await store.transaction(async (tx) => {
+        const made = await tx
+          .insertInto('api_keys')
+          .values(keyValues({ id, project_id: project, name, hash, scopes, created_at: now, expires_at }))
+          .returningAll()
+          .executeTakeFirstOrThrow()
+        const details = { project, scopes: scopesOf(made).join(' '), expires_at: timeOrNull(expires_at) }
+        await audit.record(tx, { action: 'key.created', target: { kind: 'key', id }, details })
+        return made
+      })
       return { key: resource(row), secret }
     },
 
@@ -103,6 +115,7 @@ export function createKeys(store: Store, clock: Clock, holds: KeyHolds): Keys {
         requireScopesOf(by, scopesOf(before))
         const now = clock.now()
         const overlaps = overlap_seconds > 0
+        await audit.record(tx, { action: 'key.rotated', target: { kind: 'key', id }, details: { overlap_seconds } })
         const until = Math.min(now + overlap_seconds * 1000, before.expires_at ?? Number.POSITIVE_INFINITY)
         return await change(tx, id, {
           ...{ hash, rotated_at: now },
@@ -119,7 +132,9 @@ export function createKeys(store: Store, clock: Clock, holds: KeyHolds): Keys {
       await store.transaction(async (tx) => {
         const row = await load(tx, id)
         if (row.in_file === 1) throw unchangeable("It is the operator's, in operator.key.")
-        if (row.revoked_at === null) await change(tx, id, { revoked_at: clock.now() })
+        if (row.revoked_at !== null) return
+        await change(tx, id, { revoked_at: clock.now() })
+        await audit.record(tx, { action: 'key.revoked', target: { kind: 'key', id } })
       })
       holds.changed(id)
     },

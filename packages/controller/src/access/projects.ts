@@ -1,6 +1,7 @@
 import { AppError, type Clock, newId } from '@anteroom/base'
 import type { CreateProject, Project } from '@anteroom/contract'
 import { sql } from 'kysely'
+import type { Audit } from '../audit/audit.ts'
 import { decodeCursor, encodeCursor, type Row, type Store } from '../store/store.ts'
 
 /** Tenants, as whoever has the scope `operator` makes them. There is no way back: what belongs to one stays there. */
@@ -15,7 +16,13 @@ export interface Projects {
   create(asked: CreateProject): Promise<Project>
 }
 
-export const createProjects = (store: Store, clock: Clock): Projects => ({
+interface ProjectsParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly audit: Pick<Audit, 'record'>
+}
+
+export const createProjects = ({ store, clock, audit }: ProjectsParts): Projects => ({
   async list({ cursor, limit }) {
     let query = store.db
       .selectFrom('projects')
@@ -43,7 +50,10 @@ export const createProjects = (store: Store, clock: Clock): Projects => ({
 
   async create({ name }) {
     const row = { id: newId('project'), name, created_at: clock.now() }
-    await store.db.insertInto('projects').values(row).execute()
+    await store.transaction(async (tx) => {
+      await tx.insertInto('projects').values(row).execute()
+      await audit.record(tx, { action: 'project.created', target: { kind: 'project', id: row.id } })
+    })
     return toResource(row)
   },
 })

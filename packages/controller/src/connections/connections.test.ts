@@ -2,6 +2,7 @@ import { newId } from '@anteroom/base'
 import { connection, defaultProjectId } from '@anteroom/contract'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { testAudit } from '../../test/test-audit.ts'
 import { decodeCursor, encodeCursor, openStore, type Store } from '../store/store.ts'
 import { type Connections, createConnections } from './connections.ts'
 
@@ -11,7 +12,7 @@ describe('Connections', () => {
 
   beforeEach(async () => {
     store = await openStore(':memory:')
-    connections = createConnections({ store })
+    connections = createConnections({ store, audit: testAudit({ store }) })
   })
   afterEach(() => store.close())
 

@@ -1,6 +1,7 @@
 import { AppError, newId } from '@anteroom/base'
 import { type Connection, captureSummary } from '@anteroom/contract'
 import { type ExpressionBuilder, sql } from 'kysely'
+import type { Audit } from '../audit/audit.ts'
 import {
   type Db,
   decodeCursor,
@@ -45,12 +46,20 @@ export interface Connections extends ReachedConnections {
   ensure(tx: Tx, of: ConnectionOf, now: number): Promise<string>
 }
 
-export const createConnections = ({ store }: { readonly store: Store }): Connections => {
-  const of = (reach: Reach) => reached(within(store.db, reach))
+export interface ConnectionsParts {
+  readonly store: Store
+  readonly audit: Pick<Audit, 'record'>
+}
+
+export const createConnections = (parts: ConnectionsParts): Connections => {
+  const of = (reach: Reach): ReachedConnections => ({
+    ...reached(within(parts.store.db, reach)),
+    remove: (id) => remove(parts, reach, id),
+  })
   return { of, ensure, ...of('everything') }
 }
 
-const reached = (db: Db): ReachedConnections => ({
+const reached = (db: Db): Omit<ReachedConnections, 'remove'> => ({
   async get(id) {
     const row = await select(db).where('id', '=', id).executeTakeFirst()
     if (!row) throw unknown(id)
@@ -76,12 +85,20 @@ const reached = (db: Db): ReachedConnections => ({
       next_cursor: last ? encodeCursor({ createdAt: last.created_at, id: last.id }) : null,
     }
   },
-  async remove(id) {
-    // The credentials go with it: `on delete cascade`.
-    const { numDeletedRows } = await db.deleteFrom('connections').where('id', '=', id).executeTakeFirstOrThrow()
-    if (numDeletedRows === 0n) throw unknown(id)
-  },
 })
+
+async function remove({ store, audit }: ConnectionsParts, reach: Reach, id: string): Promise<void> {
+  await store.transaction(async (tx) => {
+    // The credentials go with it: `on delete cascade`.
+    const deleted = await within(tx, reach)
+      .deleteFrom('connections')
+      .where('id', '=', id)
+      .returning(['provider', 'version'])
+      .executeTakeFirst()
+    if (!deleted) throw unknown(id)
+    await audit.record(tx, { action: 'connection.deleted', target: { kind: 'connection', id }, details: deleted })
+  })
+}
 
 async function ensure(
   tx: Tx,

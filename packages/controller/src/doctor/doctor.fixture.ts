@@ -6,6 +6,7 @@ import { type DoctorCheck, type DoctorCheckName, doctorReport } from '@anteroom/
 import { sql } from 'kysely'
 import { publishSnapshot, writeMonitor } from '../../test/publish-snapshot.ts'
 import { FakeSlots, imageOf } from '../../test/session-world.ts'
+import { testAudit } from '../../test/test-audit.ts'
 import { type Config, configSchema } from '../config.ts'
 import type { FirewallState } from '../host/host.ts'
 import { createFakeDriver, FakeHost } from '../machines/fake/fake-driver.ts'
@@ -73,7 +74,11 @@ export class Ward {
     await writeMonitor(home)
     const store = await openStore(join(home, 'anteroom.sqlite'))
     const keyFile = join(home, 'vault.key')
-    const ward = new Ward(home, store, await openVault({ keyFile, store, clock: systemClock }))
+    const ward = new Ward(
+      home,
+      store,
+      await openVault({ keyFile, store, clock: systemClock, audit: testAudit({ store }) }),
+    )
     await backUpKey(keyFile, join(home, 'copy.key'), Date.now())
     await ward.publishSnapshot()
     return ward

@@ -4,6 +4,7 @@ import type { DoctorReport, Image, Machine } from '@anteroom/contract'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Access } from '../access/access.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { Config } from '../config.ts'
 import type { Connections } from '../connections/connections.ts'
 import type { Events } from '../events/events.ts'
@@ -27,6 +28,7 @@ export interface HttpDeps {
   readonly examine: (how: { readonly fix: boolean }) => Promise<DoctorReport>
   readonly live: Pick<Live, 'of' | 'redeemTicket' | 'serve' | 'revokeOfCookie'>
   readonly events: Pick<Events, 'of'>
+  readonly audit: Audit
   readonly access: Pick<
     Access,
     'keys' | 'projects' | 'byKey' | 'opens' | 'hold' | 'byCookie' | 'signIn' | 'signOut' | 'enter'

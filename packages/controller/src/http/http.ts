@@ -5,6 +5,7 @@ import fastifyHelmet from '@fastify/helmet'
 import fastifyRateLimit from '@fastify/rate-limit'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { writeDownWhoAsks } from './asker-of.ts'
 import { authorise } from './authorisation.ts'
 import { acceptJsonOnly, bodyLimitBytes } from './body.ts'
 import { answerClientError } from './client-error.ts'
@@ -15,6 +16,7 @@ import { sendProblem } from './problem.ts'
 import { logAnswers } from './request-log.ts'
 import { ReturnAddresses } from './return-addresses.ts'
 import { RouteTable } from './route-table.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { connectionRoutes } from './routes/connections.ts'
 import { doctorRoutes } from './routes/doctor.ts'
 import { hostedPageRoutes } from './routes/hosted-page.ts'
@@ -153,6 +155,7 @@ async function prepare(app: HttpApp, context: RouteContext): Promise<void> {
   await app.register(fastifyRateLimit, { global: false })
   await acceptWebSockets(app, context)
   authorise(app, access, origins)
+  writeDownWhoAsks(app)
   await describeApi(app)
 }
 
@@ -168,6 +171,7 @@ async function registerRoutes(app: HttpApp, context: RouteContext): Promise<void
   machineRoutes(app, context)
   imageRoutes(app, context)
   doctorRoutes(app, context)
+  auditRoutes(app, context)
   operatorRoutes(app, context)
   systemRoutes(app, context)
   await webRoutes(app, context)

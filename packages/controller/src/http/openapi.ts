@@ -1,6 +1,8 @@
 import {
   apiKey,
   apiKeyWithSecret,
+  auditEntry,
+  auditVerification,
   connection,
   createdSession,
   credential,
@@ -45,6 +47,8 @@ const components = {
   Pool: poolStatus,
   Image: image,
   DoctorReport: doctorReport,
+  AuditEntry: auditEntry,
+  AuditVerification: auditVerification,
 }
 for (const [id, schema] of Object.entries(components)) z.globalRegistry.add(schema, { id })
 

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { Clock, Scope } from '@anteroom/base'
 import { vncAuthResponse } from '@anteroom/rfb'
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws'
+import { testAudit } from '../../test/test-audit.ts'
 import { openStore } from '../store/store.ts'
 import { createLive, type Live, type LiveAccess, type RfbEndpoint } from './live.ts'
 
@@ -130,7 +131,12 @@ export interface Viewer {
 /** A gateway on a real WebSocket server; `view` opens one viewer. */
 export async function startGateway(scope: Scope) {
   const store = await openStore(':memory:')
-  const live: Live = createLive({ store, clock: scope.clock, publicUrl: () => 'http://127.0.0.1' })
+  const live: Live = createLive({
+    store,
+    clock: scope.clock,
+    audit: testAudit({ store }),
+    publicUrl: () => 'http://127.0.0.1',
+  })
   const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' })
   await once(sockets, 'listening')
   const view = async (

@@ -3,6 +3,7 @@ import type { Clock, Scope } from '@anteroom/base'
 import type { LiveCloseReason, Ticket } from '@anteroom/contract'
 import type { RfbEndpoint } from '@anteroom/rfb'
 import type { ServerOptions, WebSocket } from 'ws'
+import type { Audit } from '../audit/audit.ts'
 import { type Reach, requireReached, type Store } from '../store/store.ts'
 import { serveView } from './gateway.ts'
 import { isPainted } from './is-painted.ts'
@@ -113,12 +114,14 @@ interface OpenView extends Pick<Admission, 'access' | 'holder'> {
 export interface LiveParts {
   readonly store: Store
   readonly clock: Clock
+  readonly audit: Pick<Audit, 'record'>
   /** Where people reach the controller; asked each time, because the port may be known only after listening. */
   readonly publicUrl: () => string
 }
 
-export function createLive({ store, clock, publicUrl }: LiveParts): Live {
-  const tickets = new Tickets(store, clock, publicUrl)
+export function createLive(parts: LiveParts): Live {
+  const { clock } = parts
+  const tickets = new Tickets(parts)
   const views = new Map<string, Set<OpenView>>()
   const presence = new Map<string, Presence>()
 
@@ -165,7 +168,7 @@ export function createLive({ store, clock, publicUrl }: LiveParts): Live {
       const stopAll = (): void => views.get(sessionId)?.forEach((view) => void view.stop(reason))
       stopAll()
       if (reason !== 'ticket_revoked') presence.delete(sessionId)
-      await tickets.revokeAll(sessionId)
+      await tickets.revokeAll(sessionId, reason)
       stopAll()
     },
     async revokeOfCookie(cookie) {
@@ -179,11 +182,11 @@ export function createLive({ store, clock, publicUrl }: LiveParts): Live {
     isPainted,
     of: (reach) => ({
       async issueTicket(sessionId, order) {
-        await requireReached(store.db, reach, 'sessions', sessionId)
+        await requireReached(parts.store.db, reach, 'sessions', sessionId)
         return await live.issueTicket(sessionId, order)
       },
       async close(sessionId, reason) {
-        await requireReached(store.db, reach, 'sessions', sessionId)
+        await requireReached(parts.store.db, reach, 'sessions', sessionId)
         await live.close(sessionId, reason)
       },
     }),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Clock, systemClock } from '@anteroom/base'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
+import { testAudit } from '../../test/test-audit.ts'
 import { openStore } from '../store/store.ts'
 import { createLive, type TicketOrder, type TicketUse } from './live.ts'
 
@@ -14,7 +15,12 @@ async function setUp() {
   const store = await openStore(':memory:')
   let now = 1_800_000_000_000
   const clock: Clock = { ...systemClock, now: () => now }
-  const live = createLive({ store, clock, publicUrl: () => 'https://anteroom.example/' })
+  const live = createLive({
+    store,
+    clock,
+    audit: testAudit({ store, clock }),
+    publicUrl: () => 'https://anteroom.example/',
+  })
   const issue = (order: Partial<TicketOrder> = {}, id = sessionId) =>
     live.issueTicket(id, { access: 'control', ttlSeconds: 30, holder: byKey, ...order })
   const redeem = (ticket: string, use: Partial<TicketUse> = {}, id = sessionId) =>

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { AppError, type Clock, newToken } from '@anteroom/base'
-import type { Ticket } from '@anteroom/contract'
+import type { LiveCloseReason, Ticket } from '@anteroom/contract'
+import type { Audit } from '../audit/audit.ts'
 import type { Store } from '../store/store.ts'
-import type { Admission, TicketOrder, TicketUse } from './live.ts'
+import type { Admission, LiveParts, TicketOrder, TicketUse } from './live.ts'
 
 /** A ticket is worth nothing any more by then; its row is kept no longer. */
 const keepMs = 3_600_000
@@ -13,9 +14,11 @@ const hashOf = (ticket: string): string => createHash('sha256').update(ticket).d
 export class Tickets {
   readonly #store: Store
   readonly #clock: Clock
+  readonly #audit: Pick<Audit, 'record'>
   readonly #publicUrl: () => string
 
-  constructor(store: Store, clock: Clock, publicUrl: () => string) {
+  constructor({ store, clock, audit, publicUrl }: LiveParts) {
+    this.#audit = audit
     this.#store = store
     this.#clock = clock
     this.#publicUrl = publicUrl
@@ -39,6 +42,11 @@ export class Tickets {
           ...{ key_id: holder.key?.id ?? null, key_hash: holder.key?.hash ?? null },
         })
         .execute()
+      await this.#audit.record(tx, {
+        action: 'ticket.issued',
+        target: { kind: 'session', id: sessionId },
+        details: { access, expires_in_seconds: ttlSeconds },
+      })
     })
     return { ticket, access, url: this.#urlOf(sessionId, ticket), expires_at: new Date(expiresAt).toISOString() }
   }
@@ -46,27 +54,34 @@ export class Tickets {
   /** One statement, so that of two redemptions at the same time one finds the row used. */
   async redeem(sessionId: string, { ticket, cookies, origin, isReconnect }: TicketUse): Promise<Admission> {
     const now = this.#clock.now()
-    const used = await this.#store.db
-      .updateTable('tickets')
-      .set({ used_at: now })
-      .where('hash', '=', hashOf(ticket))
-      .where('session_id', '=', sessionId)
-      .where('revoked_at', 'is', null)
-      .where('origin', origin === undefined ? 'is' : '=', origin ?? null)
-      .where(({ and, or, eb }) =>
-        isReconnect
-          ? and([eb('used_at', 'is not', null), eb('cookie_hash', 'in', cookies)])
-          : and([
-              ...[eb('used_at', 'is', null), eb('expires_at', '>', now)],
-              or([eb('cookie_hash', 'is', null), eb('cookie_hash', 'in', cookies)]),
-            ]),
-      )
-      .returning(['access', 'principal', 'cookie_hash', 'key_id', 'key_hash'])
-      .executeTakeFirst()
-    if (!used) throw new AppError('ticket_invalid')
-    const { access, principal, cookie_hash: cookie, key_id: id, key_hash: hash } = used
-    const key = id !== null && hash !== null ? { id, hash } : null
-    return { sessionId, access, holder: { principal, cookie, key }, ticket: hashOf(ticket) }
+    return await this.#store.transaction(async (tx) => {
+      const used = await tx
+        .updateTable('tickets')
+        .set({ used_at: now })
+        .where('hash', '=', hashOf(ticket))
+        .where('session_id', '=', sessionId)
+        .where('revoked_at', 'is', null)
+        .where('origin', origin === undefined ? 'is' : '=', origin ?? null)
+        .where(({ and, or, eb }) =>
+          isReconnect
+            ? and([eb('used_at', 'is not', null), eb('cookie_hash', 'in', cookies)])
+            : and([
+                ...[eb('used_at', 'is', null), eb('expires_at', '>', now)],
+                or([eb('cookie_hash', 'is', null), eb('cookie_hash', 'in', cookies)]),
+              ]),
+        )
+        .returning(['access', 'principal', 'cookie_hash', 'key_id', 'key_hash'])
+        .executeTakeFirst()
+      if (!used) throw new AppError('ticket_invalid')
+      const { access, principal, cookie_hash: cookie, key_id: id, key_hash: hash } = used
+      await this.#audit.record(tx, {
+        action: 'ticket.used',
+        target: { kind: 'session', id: sessionId },
+        details: { access, issued_to: principal, again: isReconnect },
+      })
+      const key = id !== null && hash !== null ? { id, hash } : null
+      return { sessionId, access, holder: { principal, cookie, key }, ticket: hashOf(ticket) }
+    })
   }
 
   async isRevoked(hash: string): Promise<boolean> {
@@ -78,13 +93,19 @@ export class Tickets {
     return (row?.revoked_at ?? null) !== null
   }
 
-  async revokeAll(sessionId: string): Promise<void> {
-    await this.#store.db
-      .updateTable('tickets')
-      .set({ revoked_at: this.#clock.now() })
-      .where('session_id', '=', sessionId)
-      .where('revoked_at', 'is', null)
-      .execute()
+  async revokeAll(sessionId: string, reason: LiveCloseReason): Promise<void> {
+    await this.#store.transaction(async (tx) => {
+      const { numUpdatedRows } = await tx
+        .updateTable('tickets')
+        .set({ revoked_at: this.#clock.now() })
+        .where('session_id', '=', sessionId)
+        .where('revoked_at', 'is', null)
+        .executeTakeFirstOrThrow()
+      // Those of a session that ends go with it.
+      if (reason !== 'ticket_revoked') return
+      const target = { kind: 'session', id: sessionId } as const
+      await this.#audit.record(tx, { action: 'ticket.revoked', target, details: { tickets: Number(numUpdatedRows) } })
+    })
   }
 
   async revokeOfCookie(cookie: string): Promise<void> {

@@ -23,8 +23,11 @@ export interface Agreement {
 /** Who goes on just before nobody is waited for any more has the time to see the screen. */
 const arrivalMs = 60_000
 
-export function createAgreement(deps: Pick<SessionDeps, 'store' | 'events' | 'clock'>, reach: Reach): Agreement {
-  const { store, events, clock } = deps
+export function createAgreement(
+  deps: Pick<SessionDeps, 'store' | 'events' | 'audit' | 'clock'>,
+  reach: Reach,
+): Agreement {
+  const { store, events, audit, clock } = deps
   const columns = ['status', 'end_requested', 'principal', 'agreed_at', 'first_connect_expires_at'] as const
   async function load(db: Db, id: string) {
     const row = await within(db, reach).selectFrom('sessions').select(columns).where('id', '=', id).executeTakeFirst()
@@ -51,6 +54,7 @@ export function createAgreement(deps: Pick<SessionDeps, 'store' | 'events' | 'cl
           .where('id', '=', id)
           .execute()
         await events.append(tx, id, 'agreed', { by })
+        await audit.record(tx, { action: 'session.agreed', target: { kind: 'session', id } })
       })
       events.notify(id)
     },

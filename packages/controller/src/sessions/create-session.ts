@@ -37,7 +37,7 @@ export async function insertSession(
   const secret = newToken()
   const session = await deps.store.transaction(async (tx) => {
     const earlier = await findEarlier(deps, tx, request, options)
-    if (earlier) return await rows.resource(tx, await renewEntry(tx, earlier, sha256(secret)))
+    if (earlier) return await rows.resource(tx, await renewEntry(deps, tx, earlier, sha256(secret)))
     const { principal } = options
     const project_id = await projectFor(tx, request, options.reach)
     await requirePlace(tx, { ...request, principal, project_id }, deps)
@@ -99,6 +99,11 @@ async function insertRow(
     .values({ session_id: inserted.id, name: 'queue', started_at: now, ended_at: null })
     .execute()
   await deps.events.append(tx, inserted.id, 'created', { provider, subject })
+  await deps.audit.record(tx, {
+    action: 'session.created',
+    target: { kind: 'session', id: inserted.id },
+    details: { provider, project: made.project_id, connection: connectionId },
+  })
   return inserted
 }
 
@@ -163,8 +168,9 @@ async function forgetSome(tx: Tx, oldest: number): Promise<void> {
     .execute()
 }
 
-async function renewEntry(tx: Tx, row: SessionRow, entryHash: string): Promise<SessionRow> {
+async function renewEntry({ audit }: SessionDeps, tx: Tx, row: SessionRow, entryHash: string): Promise<SessionRow> {
   if (row.entered_at !== null || row.status === 'ended') return row
   await tx.updateTable('sessions').set({ entry_hash: entryHash }).where('id', '=', row.id).execute()
+  await audit.record(tx, { action: 'session.link_renewed', target: { kind: 'session', id: row.id } })
   return { ...row, entry_hash: entryHash }
 }

@@ -1,6 +1,7 @@
 import { newId } from '@anteroom/base'
 import { defaultProjectId } from '@anteroom/contract'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { testAudit } from '../../test/test-audit.ts'
 import { configSchema } from '../config.ts'
 import { createEvents } from '../events/events.ts'
 import { ManualClock } from '../live/live.fixture.ts'
@@ -29,11 +30,12 @@ afterEach(() => store.close())
 function startController(): void {
   presence = new Map()
   const events = createEvents({ store, clock })
+  const audit = testAudit({ store, clock })
   const config = { ...configSchema.parse({}), timeouts, home: '/nowhere' }
   const live = { presenceOf: (id: string) => presence.get(id) }
   limits = createLimits(
-    { store, clock, events, config, live },
-    createSessionRows(store, events, clock, () => null),
+    { store, clock, events, audit, config, live },
+    createSessionRows({ store, events, audit, clock }, () => null),
   )
 }
 

@@ -44,12 +44,12 @@ export const limitsOfReady = ({ first_connect_seconds }: Timeouts, now: number) 
   first_connect_expires_at: now + first_connect_seconds * 1000,
 })
 
-type LimitDeps = Pick<SessionDeps, 'store' | 'clock' | 'events' | 'config'> & {
+type LimitDeps = Pick<SessionDeps, 'store' | 'clock' | 'events' | 'audit' | 'config'> & {
   readonly live: Pick<SessionDeps['live'], 'presenceOf'>
 }
 
 export function createLimits(deps: LimitDeps, rows: Pick<SessionRows, 'load'>): Limits {
-  const { store, clock, live, events, config } = deps
+  const { store, clock, live, events, audit, config } = deps
   const { timeouts } = config
   const idleMs = timeouts.idle_seconds * 1000
   const firstConnectMs = timeouts.first_connect_seconds * 1000
@@ -171,7 +171,9 @@ export function createLimits(deps: LimitDeps, rows: Pick<SessionRows, 'load'>): 
           })
           .where('id', '=', id)
           .execute()
-        await events.append(tx, id, 'extended', { expires_at: new Date(expires_at).toISOString(), idle_only })
+        const until = { expires_at: new Date(expires_at).toISOString(), idle_only }
+        await events.append(tx, id, 'extended', until)
+        await audit.record(tx, { action: 'session.extended', target: { kind: 'session', id }, details: until })
       })
     },
 

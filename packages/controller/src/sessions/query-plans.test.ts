@@ -43,16 +43,16 @@ function plans(): { sql: string; plan: string }[] {
 }
 
 async function liveOne(): Promise<void> {
-  const { store, clock, events } = world.deps
+  const { store, clock, events, audit } = world.deps
   const id = await world.create()
   await world.reaches(id, 'ready')
-  const live = createLive({ store, clock, publicUrl: () => 'http://127.0.0.1:4400' })
+  const live = createLive({ store, clock, audit, publicUrl: () => 'http://127.0.0.1:4400' })
   const holder = { principal: 'key_a', cookie: 'c', key: null }
   const { ticket } = await live.issueTicket(id, { access: 'view', ttlSeconds: 60, holder })
   await live.redeemTicket(id, { ticket, cookies: ['c'], isReconnect: false })
   await live.redeemTicket(id, { ticket, cookies: ['c'], isReconnect: true })
   await live.revokeOfCookie('c')
-  const access = createAccess({ store, clock, events })
+  const access = createAccess({ store, clock, events, audit })
   const created = await world.sessions.create(
     { provider: 'idp', subject: 'you' },
     { principal: 'p', idempotencyKey: 'k' },
@@ -66,7 +66,7 @@ async function liveOne(): Promise<void> {
 }
 
 async function listAll(reach: Reach): Promise<void> {
-  const connections = createConnections({ store: world.store }).of(reach)
+  const connections = createConnections({ store: world.store, audit: world.deps.audit }).of(reach)
   const sessions = world.sessions.of(reach)
   const [{ next_cursor }, more] = [await sessions.list({ limit: 1 }), await connections.list({ limit: 1 })]
   const named = [{}, { provider: 'idp' }, { subject: 'me' }, { provider: 'idp', subject: 'me' }]
@@ -82,8 +82,8 @@ async function listAll(reach: Reach): Promise<void> {
 
 /** What is asked of one session and one connection. */
 async function readOne(reach: Reach): Promise<void> {
-  const { store, clock, events, vault } = world.deps
-  const of = { connections: createConnections({ store }).of(reach), sessions: world.sessions.of(reach) }
+  const { store, clock, events, audit, vault } = world.deps
+  const of = { connections: createConnections({ store, audit }).of(reach), sessions: world.sessions.of(reach) }
   const { id, connection_id } = await of.sessions.create({ provider: 'idp', subject: 'they' }, { principal: 'p' })
   const connection = await of.connections.get(connection_id ?? '')
   await vault
@@ -93,7 +93,7 @@ async function readOne(reach: Reach): Promise<void> {
   await of.sessions.extend(id, { idle_only: false })
   await of.sessions.requestCapture(id).catch(() => {})
   await of.sessions.rfbEndpoint(id).catch(() => {})
-  const live = createLive({ store, clock, publicUrl: () => 'http://127.0.0.1:4400' }).of(reach)
+  const live = createLive({ store, clock, audit, publicUrl: () => 'http://127.0.0.1:4400' }).of(reach)
   const holder = { principal: 'p', cookie: null, key: null }
   await live.issueTicket(id, { access: 'view', ttlSeconds: 60, holder })
   await live.close(id, 'ticket_revoked')

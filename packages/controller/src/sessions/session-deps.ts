@@ -1,5 +1,6 @@
 import type { Clock, Log } from '@anteroom/base'
 import type { AgentLink } from '../agent/agent.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { Config } from '../config.ts'
 import type { Connections } from '../connections/connections.ts'
 import type { Egress } from '../egress/egress.ts'
@@ -39,6 +40,7 @@ export interface SessionDeps {
   readonly connections: Pick<Connections, 'ensure'>
   readonly providers: Pick<Providers, 'get'>
   readonly events: Events
+  readonly audit: Audit
   readonly metrics: Pick<Metrics, 'sessionEnded' | 'stageEnded' | 'leftoverSwept'>
   readonly publicUrl: () => string
   /** The link to a machine; made from its lease alone, so that it works after a restart too. */

@@ -8,6 +8,7 @@ import {
   type StageName,
   stageNames,
 } from '@anteroom/contract'
+import type { Audit } from '../audit/audit.ts'
 import type { Events } from '../events/events.ts'
 import type { Db, Row, Store, Tx } from '../store/store.ts'
 import { mayBecome } from './state.ts'
@@ -50,10 +51,15 @@ export interface SessionRows {
   hasBegun(id: string, stage: StageName): Promise<boolean>
 }
 
+interface RowsParts {
+  readonly store: Store
+  readonly events: Events
+  readonly audit: Pick<Audit, 'record'>
+  readonly clock: Clock
+}
+
 export function createSessionRows(
-  store: Store,
-  events: Events,
-  clock: Clock,
+  { store, events, audit, clock }: RowsParts,
   placeOf: (row: SessionRow) => QueuePlace | null,
 ): SessionRows {
   async function stageIn(tx: Tx, id: string, stage: StageName | null): Promise<void> {
@@ -102,6 +108,12 @@ export function createSessionRows(
     await stageIn(tx, row.id, stage)
     const code = updated.failure === null ? null : failure.parse(JSON.parse(updated.failure)).code
     await events.append(tx, row.id, 'status', { status: to, outcome: updated.outcome, ...(code !== null && { code }) })
+    if (to === 'ended')
+      await audit.record(tx, {
+        action: 'session.ended',
+        target: { kind: 'session', id: row.id },
+        details: { outcome: updated.outcome, code },
+      })
     return updated
   }
 

@@ -74,9 +74,9 @@ export interface Sessions extends ReachedSessions {
 }
 
 export function createSessions(deps: SessionDeps): Sessions {
-  const { store } = deps
+  const { store, audit } = deps
   const queue = createQueue(deps)
-  const rows = createSessionRows(store, deps.events, deps.clock, queue.placeOf)
+  const rows = createSessionRows(deps, queue.placeOf)
   const limits = createLimits(deps, rows)
   const reconciler = createReconciler(deps, { rows, limits, queue })
 
@@ -118,15 +118,20 @@ export function createSessions(deps: SessionDeps): Sessions {
 
       async requestEnd(id, outcome) {
         await rows.load(db, id)
-        const { numUpdatedRows } = await db
-          .updateTable('sessions')
-          .set({ end_requested: outcome })
-          .where('id', '=', id)
-          .where('end_requested', 'is', null)
-          .where('status', 'not in', ['ending', 'ended'])
-          .executeTakeFirst()
+        const isNews = await store.transaction(async (tx) => {
+          const { numUpdatedRows } = await within(tx, reach)
+            .updateTable('sessions')
+            .set({ end_requested: outcome })
+            .where('id', '=', id)
+            .where('end_requested', 'is', null)
+            .where('status', 'not in', ['ending', 'ended'])
+            .executeTakeFirstOrThrow()
+          if (numUpdatedRows === 0n) return false
+          await audit.record(tx, { action: 'session.cancelled', target: { kind: 'session', id }, details: { outcome } })
+          return true
+        })
         // Asked again, it goes on with the teardown that it is in.
-        if (numUpdatedRows > 0n) reconciler.interrupt(id)
+        if (isNews) reconciler.interrupt(id)
         return await sessions.get(id)
       },
 
@@ -135,13 +140,18 @@ export function createSessions(deps: SessionDeps): Sessions {
         if (!isOpen(row.status)) throw new AppError('session_over')
         if (row.status !== 'ready' && row.status !== 'capturing')
           throw new AppError('session_not_ready', { detail: `the session is ${row.status}; it must be ready` })
-        await db
-          .updateTable('sessions')
-          // From here on nobody is waited for.
-          .set({ capture_requested: 1, first_connect_expires_at: null, idle_expires_at: null })
-          .where('id', '=', id)
-          .where('status', '=', 'ready')
-          .execute()
+        await store.transaction(async (tx) => {
+          const { numUpdatedRows } = await within(tx, reach)
+            .updateTable('sessions')
+            // From here on nobody is waited for.
+            .set({ capture_requested: 1, first_connect_expires_at: null, idle_expires_at: null })
+            .where('id', '=', id)
+            .where('status', '=', 'ready')
+            .where('capture_requested', '=', 0)
+            .executeTakeFirstOrThrow()
+          if (numUpdatedRows > 0n)
+            await audit.record(tx, { action: 'session.capture_requested', target: { kind: 'session', id } })
+        })
         return await sessions.get(id)
       },
 

@@ -12,7 +12,7 @@ beforeAll(async () => {
   world = await SessionWorld.open()
   // Nobody but the test moves these rows.
   await world.stopController()
-  rows = createSessionRows(world.store, world.deps.events, systemClock, () => null)
+  rows = createSessionRows({ ...world.deps, clock: systemClock }, () => null)
 })
 afterAll(() => world.close())
 

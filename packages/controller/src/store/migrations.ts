@@ -314,4 +314,44 @@ export const migrations: readonly Migration[] = [
       `update sessions set agreed_at = entered_at where status <> 'ended'`,
     ],
   },
+  {
+    number: 10,
+    name: 'audit',
+    statements: [
+      `create table audit (
+        seq integer primary key,
+        at integer not null,
+        actor_kind text not null,
+        actor_id text,
+        action text not null,
+        target_kind text not null,
+        target_id text,
+        outcome text not null,
+        request_id text,
+        client_address text,
+        details text not null,
+        previous_hash text not null,
+        hash text not null
+      )`,
+      `create index audit_of_target on audit (target_id, seq)`,
+      `create index audit_of_actor on audit (actor_id, seq)`,
+      `create table audit_head (
+        id integer primary key check (id = 1),
+        seq integer not null,
+        hash text not null,
+        mac text not null,
+        key_id text not null
+      )`,
+      // Against our own mistakes. Who writes to the file drops them first: the chain of hashes is for that.
+      `create trigger audit_is_final before update on audit
+        begin select raise(abort, 'an entry of the audit never changes'); end`,
+      `create trigger audit_stays before delete on audit
+        begin select raise(abort, 'an entry of the audit is never removed'); end`,
+      // Also `insert or replace`, which asks no trigger of deletion.
+      `create trigger audit_grows_at_its_end before insert on audit when new.seq <= (select max(seq) from audit)
+        begin select raise(abort, 'an entry of the audit comes after all others'); end`,
+      `create trigger audit_head_stays before delete on audit_head
+        begin select raise(abort, 'the audit has an end'); end`,
+    ],
+  },
 ]

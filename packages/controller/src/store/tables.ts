@@ -1,4 +1,9 @@
 import type {
+  AuditAction,
+  AuditActor,
+  AuditDetails,
+  AuditEntry,
+  AuditTarget,
   CaptureSummary,
   ErrorCode,
   Failure,
@@ -201,6 +206,32 @@ export interface IdempotencyTable {
   created_at: number
 }
 
+/** Append-only: triggers refuse everything but a next entry. */
+export interface AuditTable {
+  seq: number
+  at: number
+  actor_kind: AuditActor['kind']
+  actor_id: string | null
+  action: AuditAction
+  target_kind: AuditTarget['kind']
+  target_id: string | null
+  outcome: AuditEntry['outcome']
+  request_id: string | null
+  client_address: string | null
+  details: Json<AuditDetails>
+  previous_hash: string
+  hash: string
+}
+
+/** One row: where the chain ends, under a MAC whose key is not in the database. */
+export interface AuditHeadTable {
+  id: 1
+  seq: number
+  hash: string
+  mac: string
+  key_id: string
+}
+
 export interface Tables {
   sessions: SessionsTable
   stages: StagesTable
@@ -215,6 +246,8 @@ export interface Tables {
   cookies: CookiesTable
   sign_in_links: SignInLinksTable
   idempotency: IdempotencyTable
+  audit: AuditTable
+  audit_head: AuditHeadTable
 }
 
 export type Row<T extends keyof Tables> = Selectable<Tables[T]>

@@ -1,9 +1,16 @@
 import { AppError, type Clock, newId } from '@anteroom/base'
 import { type CaptureSummary, type Credential, type SealedPayload, sealedPayload } from '@anteroom/contract'
+import type { Audit } from '../audit/audit.ts'
 import type { Row, Store, Tx } from '../store/store.ts'
 import type { Binding, Envelope, Sealed } from './envelope.ts'
 
 type Entry = Pick<Row<'credentials'>, 'id' | 'connection_id' | 'version' | 'session_id'>
+
+interface EntriesParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly audit: Pick<Audit, 'record'>
+}
 
 /** The versions of each connection's credential, encrypted; older ones stay until the connection is deleted. */
 export class CredentialEntries {
@@ -11,8 +18,10 @@ export class CredentialEntries {
   readonly #rootId: string
   readonly #store: Store
   readonly #clock: Clock
+  readonly #audit: Pick<Audit, 'record'>
 
-  constructor(envelope: Envelope, rootId: string, store: Store, clock: Clock) {
+  constructor(envelope: Envelope, rootId: string, { store, clock, audit }: EntriesParts) {
+    this.#audit = audit
     this.#envelope = envelope
     this.#rootId = rootId
     this.#store = store
@@ -65,6 +74,11 @@ export class CredentialEntries {
         captured_at: Date.parse(payload.captured_at),
       })
       .execute()
+    await this.#audit.record(tx, {
+      action: 'credential.stored',
+      target: { kind: 'connection', id: session.connectionId },
+      details: { credential: entry.id, version: entry.version, session: session.id },
+    })
   }
 
   /** @throws AppError not_found, connection_needs_auth, and other errors when the database was changed or damaged */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { systemClock } from '@anteroom/base'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { testAudit } from '../../test/test-audit.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { openVault, type Vault } from './vault.ts'
 
@@ -13,7 +14,7 @@ describe("the vault's key file", () => {
   let store: Store
   let vault: Vault
 
-  const reopen = () => openVault({ keyFile, store, clock: systemClock })
+  const reopen = () => openVault({ keyFile, store, clock: systemClock, audit: testAudit({ store }) })
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'anteroom-vault-'))
@@ -63,7 +64,9 @@ describe("the vault's key file", () => {
 
   test('is refused when it is a directory', async () => {
     await rm(keyFile)
-    await expect(openVault({ keyFile: directory, store, clock: systemClock })).rejects.toMatchObject({
+    await expect(
+      openVault({ keyFile: directory, store, clock: systemClock, audit: testAudit({ store }) }),
+    ).rejects.toMatchObject({
       code: 'vault_unavailable',
     })
   })
@@ -82,7 +85,7 @@ describe("the vault's key file", () => {
     await vault.sealingKey('ses_x')
     await rm(keyFile)
     const other = await openStore(':memory:')
-    await openVault({ keyFile, store: other, clock: systemClock })
+    await openVault({ keyFile, store: other, clock: systemClock, audit: testAudit({ store: other }) })
     await other.close()
     await expect(reopen()).rejects.toMatchObject({
       code: 'vault_unavailable',

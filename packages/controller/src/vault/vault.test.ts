@@ -15,6 +15,7 @@ import { CompactEncrypt, importJWK } from 'jose'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { sampleSummary, sampleTokens } from '../../test/sample-credential.ts'
+import { testAudit } from '../../test/test-audit.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { openVault, type SealingSession, type Vault } from './vault.ts'
 
@@ -48,7 +49,7 @@ describe('Vault', () => {
     directory = await mkdtemp(join(tmpdir(), 'anteroom-vault-'))
     keyFile = join(directory, 'vault.key')
     store = await openStore(join(directory, 'anteroom.db'))
-    vault = await openVault({ keyFile, store, clock: systemClock })
+    vault = await openVault({ keyFile, store, clock: systemClock, audit: testAudit({ store }) })
   })
   afterEach(async () => {
     await store.close()
@@ -116,7 +117,9 @@ describe('Vault', () => {
     test('a session keeps its sealing key, also when it is asked for twice at once and after a restart', async () => {
       const [a, b] = await Promise.all([vault.sealingKey('s'), vault.sealingKey('s')])
       expect(a).toEqual(b)
-      expect(await (await openVault({ keyFile, store, clock: systemClock })).sealingKey('s')).toEqual(a)
+      expect(
+        await (await openVault({ keyFile, store, clock: systemClock, audit: testAudit({ store }) })).sealingKey('s'),
+      ).toEqual(a)
       expect((await vault.sealingKey('other')).x).not.toBe(a.x)
     })
 
@@ -141,7 +144,7 @@ describe('Vault', () => {
     })
 
     test('derived keys are stable, differ by label, and are not the root', async () => {
-      const again = await openVault({ keyFile, store, clock: systemClock })
+      const again = await openVault({ keyFile, store, clock: systemClock, audit: testAudit({ store }) })
       expect(vault.deriveKey('vm_a')).toHaveLength(32)
       expect(again.deriveKey('vm_a')).toEqual(vault.deriveKey('vm_a'))
       expect(vault.deriveKey('vm_b')).not.toEqual(vault.deriveKey('vm_a'))

@@ -1,5 +1,6 @@
 import { AppError, type Clock, type Secret } from '@anteroom/base'
 import type { CaptureSummary, Credential, SealedPayload, SealingKey } from '@anteroom/contract'
+import type { Audit } from '../audit/audit.ts'
 import { type Reach, requireReached, type Store, type Tx } from '../store/store.ts'
 import { CredentialEntries } from './credential-entries.ts'
 import { deriveFrom, Envelope } from './envelope.ts'
@@ -21,7 +22,10 @@ export interface Vault {
   store(session: SealingSession, sealed: string, summary: CaptureSummary): Promise<void>
   /** Forgets the sealing key of a session that ends without a credential; from then on none can be stored for it. */
   discardSealingKey(tx: Tx, sessionId: string): Promise<void>
-  /** @throws AppError not_found, connection_needs_auth, vault_unavailable */
+  /**
+   * Whoever asked is in the audit before the value leaves.
+   * @throws AppError not_found, connection_needs_auth, vault_unavailable; store_unavailable, disk_full: it could not be written down
+   */
   read(connectionId: string): Promise<Credential>
   /** The same, of connections within somebody's reach. */
   of(reach: Reach): Pick<Vault, 'read'>
@@ -35,15 +39,18 @@ export interface SealingSession {
   readonly connectionId: string
 }
 
+export interface VaultParts {
+  readonly keyFile: string
+  readonly store: Store
+  readonly clock: Clock
+  readonly audit: Pick<Audit, 'record'>
+}
+
 /**
  * Opens the vault with the key at `keyFile`, which is made when neither the file nor anything encrypted exists yet.
  * @throws AppError vault_unavailable when the key is missing, readable by others, damaged, or another one
  */
-export async function openVault(options: {
-  readonly keyFile: string
-  readonly store: Store
-  readonly clock: Clock
-}): Promise<Vault> {
+export async function openVault(options: VaultParts): Promise<Vault> {
   const usedKeys = await usedKeyIds(options.store)
   const found = await readKeyFile(options.keyFile)
   if (!found && usedKeys.length > 0)
@@ -58,7 +65,7 @@ export async function openVault(options: {
       `The key file ${options.keyFile} holds key ${root.id}, but the database was encrypted with ${foreign.join(', ')}. ` +
         'Restore the key file that belongs to this database.',
     )
-  return new KeyFileVault(root, options.store, options.clock)
+  return new KeyFileVault(root, options)
 }
 
 async function usedKeyIds({ db }: Store): Promise<string[]> {
@@ -73,14 +80,16 @@ async function usedKeyIds({ db }: Store): Promise<string[]> {
 class KeyFileVault implements Vault {
   readonly #root: Secret<Buffer>
   readonly #store: Store
+  readonly #audit: Pick<Audit, 'record'>
   readonly #entries: CredentialEntries
   readonly #sealingKeys: SealingKeys
 
-  constructor(root: RootKey, store: Store, clock: Clock) {
+  constructor(root: RootKey, { store, clock, audit }: VaultParts) {
     this.#root = root.bytes
     this.#store = store
+    this.#audit = audit
     const envelope = new Envelope(root.bytes)
-    this.#entries = new CredentialEntries(envelope, root.id, store, clock)
+    this.#entries = new CredentialEntries(envelope, root.id, { store, clock, audit })
     this.#sealingKeys = new SealingKeys(envelope, root.id, store, clock)
   }
 
@@ -113,9 +122,18 @@ class KeyFileVault implements Vault {
   }
 
   async read(connectionId: string): Promise<Credential> {
-    return await guarded(`The credential of ${connectionId} was changed or damaged in the database`, () =>
+    const credential = await guarded(`The credential of ${connectionId} was changed or damaged in the database`, () =>
       this.#entries.newest(connectionId),
     )
+    const { id, version } = credential
+    await this.#store.transaction((tx) =>
+      this.#audit.record(tx, {
+        action: 'credential.read',
+        target: { kind: 'connection', id: connectionId },
+        details: { credential: id, version },
+      }),
+    )
+    return credential
   }
 
   of(reach: Reach): Pick<Vault, 'read'> {

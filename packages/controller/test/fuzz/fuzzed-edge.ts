@@ -14,21 +14,21 @@ export type FuzzedEdge = Awaited<ReturnType<typeof startFuzzedEdge>>
 /** The HTTP edge on a socket, over sessions that go their way on machines in memory; and some that have gone it already. */
 export async function startFuzzedEdge(log: Log) {
   const world = await SessionWorld.open({ maxMachines: 3 })
-  const { store, events, clock, vault, providers, config } = world.deps
+  const { store, events, audit, clock, vault, providers, config } = world.deps
   const webRoot = join(world.home, 'web')
   await mkdir(join(webRoot, 'assets'), { recursive: true })
   await writeFile(join(webRoot, 'index.html'), '<!doctype html><title>a page</title>')
   await writeFile(join(webRoot, 'assets/app-0a1b.js'), 'export {}')
-  const access = createAccess({ store, clock, events })
+  const access = createAccess({ store, clock, events, audit })
   const keyFile = join(world.home, 'operator.key')
   await access.ensureOperatorKey(keyFile)
   let url = ''
   const http = await createHttp({
-    ...{ access, events, clock, vault, log, webRoot, sessions: world.sessions, pool: world.pool },
-    connections: createConnections({ store }),
+    ...{ access, events, audit, clock, vault, log, webRoot, sessions: world.sessions, pool: world.pool },
+    connections: createConnections({ store, audit }),
     // A reverse proxy is believed, so that every request comes from an address of its own and none is too many.
     config: { ...config, public_url: 'https://anteroom.test' },
-    live: createLive({ store, clock, publicUrl: () => url }),
+    live: createLive({ store, clock, audit, publicUrl: () => url }),
     providers: { ...providers, list: () => [], problems: () => [] },
     images: { list: async () => [] },
     machines: async () => [],

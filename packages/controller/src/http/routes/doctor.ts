@@ -5,7 +5,7 @@ import type { HttpApp, RouteContext } from '../http-deps.ts'
 const access = { scope: 'operator' } as const
 const tags = ['operator']
 
-export function doctorRoutes(app: HttpApp, { examine }: RouteContext): void {
+export function doctorRoutes(app: HttpApp, { examine, audit }: RouteContext): void {
   app.get(
     '/v1/doctor',
     {
@@ -25,6 +25,9 @@ export function doctorRoutes(app: HttpApp, { examine }: RouteContext): void {
         response: { 200: doctorReport },
       },
     },
-    () => examine({ fix: true }),
+    async () => {
+      await audit.recordAlone({ action: 'host.repaired', target: { kind: 'host', id: null } })
+      return await examine({ fix: true })
+    },
   )
 }

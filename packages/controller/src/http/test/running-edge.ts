@@ -12,6 +12,8 @@ import {
   type ProviderDefinition,
 } from '@anteroom/contract'
 import { CompactEncrypt, importJWK } from 'jose'
+import { sql } from 'kysely'
+import { testAudit } from '../../../test/test-audit.ts'
 import { createAccess } from '../../access/access.ts'
 import { secretHash } from '../../access/secret-hash.ts'
 import { type Config, configSchema } from '../../config.ts'
@@ -97,15 +99,16 @@ export async function startEdge({
   }
   const store = await openStore(':memory:')
   const events = createEvents({ store, clock })
-  const access = createAccess({ store, clock, events })
-  const connections = createConnections({ store })
+  const audit = testAudit({ store, clock, log })
+  const access = createAccess({ store, clock, events, audit })
+  const connections = createConnections({ store, audit })
   const providers = await openProviders({ directories: [], demo: [demo], log })
-  const vault = await openVault({ keyFile: join(home, 'vault.key'), store, clock })
+  const vault = await openVault({ keyFile: join(home, 'vault.key'), store, clock, audit })
   let url = ''
   let endpoint: RfbEndpoint = { ip: '127.0.0.1', port: 1, password: '' }
-  const live = createLive({ store, clock, publicUrl: () => url })
+  const live = createLive({ store, clock, audit, publicUrl: () => url })
   const sessions = createSessions({
-    ...{ store, config, clock, log, live, vault, connections, providers, events },
+    ...{ store, config, clock, log, live, vault, connections, providers, events, audit },
     driver: absent('driver'),
     slots: absent('slots'),
     egress: absent('egress'),
@@ -122,7 +125,7 @@ export async function startEdge({
     rfbOf: () => endpoint,
   })
   const http = await createHttp({
-    ...{ sessions, connections, vault, providers, live, events, access, log, clock, config, webRoot },
+    ...{ sessions, connections, vault, providers, live, events, audit, access, log, clock, config, webRoot },
     images: { list: async () => [] },
     machines: async () => [],
     examine: async () => ({ at: new Date(clock.now()).toISOString(), verdict: 'ok', checks: [] }),
@@ -175,6 +178,9 @@ export async function startEdge({
     http,
     url,
     store,
+    audit,
+    /** As somebody would who has the database open beside it. */
+    raw: (statement: string) => sql.raw(statement).execute(store.db),
     access,
     events,
     live,
