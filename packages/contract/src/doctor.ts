@@ -15,6 +15,7 @@ export const doctorChecks = [
   'clock',
   'store',
   'integrity',
+  'audit',
   'vault_key',
   'port',
   'certificate',

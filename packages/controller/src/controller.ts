@@ -117,7 +117,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const examineItself = ({ fix }: { readonly fix: boolean }) =>
     examine(
       {
-        ...{ config, clock, images, snapshots, store, vault, slots, driver, url },
+        ...{ config, clock, images, snapshots, store, vault, audit, slots, driver, url },
         ...{ measureHost: machineDeps.measureHost, slotsAhead: pool.slotsAhead, firewall },
         sweep: (inner) => sessions.sweep(inner),
       },

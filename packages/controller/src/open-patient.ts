@@ -18,17 +18,18 @@ export async function openPatient(config: Config, scope: Scope): Promise<Patient
   const clock = systemClock
   const images = openImages(config.home)
   const store = await opened(() => openStoreIn(config.home))
-  const vault =
+  const parts =
     store instanceof AppError
       ? store
-      : await opened(async () => (await openVaultAndAudit(config.home, { store, clock, log: scope.log })).vault)
+      : await opened(() => openVaultAndAudit(config.home, { store, clock, log: scope.log }))
+  const { vault, audit } = parts instanceof AppError ? { vault: parts, audit: parts } : parts
   const slots = await opened(() => openSlots(config, scope))
   const driver =
     slots instanceof AppError
       ? slots
       : await opened(async () => (await openMachines({ config, images, slots }, scope)).driver)
   return {
-    ...{ config, clock, images, store, vault, slots, driver },
+    ...{ config, clock, images, store, vault, audit, slots, driver },
     snapshots: null,
     measureHost: () => measureHost(config.home),
     // The next controller makes its own, and these are in nobody's use.

@@ -1,5 +1,6 @@
 import type { AppError, Clock, Scope } from '@anteroom/base'
 import type { DoctorCheckName, Verdict } from '@anteroom/contract'
+import type { Audit } from '../audit/audit.ts'
 import type { Config } from '../config.ts'
 import type { Firewall, HostMeasurement, Slots } from '../host/host.ts'
 import type { Images } from '../images/images.ts'
@@ -16,6 +17,7 @@ export interface Patient {
   readonly clock: Clock
   readonly images: Images
   readonly store: Opened<Store>
+  readonly audit: Opened<Pick<Audit, 'checkpoint' | 'verify'>>
   /** The vault's only news is why it does not open. */
   readonly vault: Opened<object>
   readonly slots: Opened<Slots>

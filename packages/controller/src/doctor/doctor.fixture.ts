@@ -7,6 +7,7 @@ import { sql } from 'kysely'
 import { publishSnapshot, writeMonitor } from '../../test/publish-snapshot.ts'
 import { FakeSlots, imageOf } from '../../test/session-world.ts'
 import { testAudit } from '../../test/test-audit.ts'
+import type { Audit } from '../audit/audit.ts'
 import { type Config, configSchema } from '../config.ts'
 import type { FirewallState } from '../host/host.ts'
 import { createFakeDriver, FakeHost } from '../machines/fake/fake-driver.ts'
@@ -46,12 +47,12 @@ export class Ward {
   readonly slots = new FakeSlots('user')
   readonly patient: Patient
 
-  private constructor(home: string, store: Store, vault: object) {
+  private constructor(home: string, store: Store, vault: object, audit: Audit) {
     this.home = home
     this.store = store
     const { host, slots } = this
     this.patient = {
-      ...{ config: this.configured(), clock: systemClock, store, vault, slots },
+      ...{ config: this.configured(), clock: systemClock, store, vault, audit, slots },
       driver: {
         ...createFakeDriver(host),
         capabilities: async () => ({ version: 'fake', accelerator: 'kvm', accelerationNote: null }),
@@ -74,11 +75,9 @@ export class Ward {
     await writeMonitor(home)
     const store = await openStore(join(home, 'anteroom.sqlite'))
     const keyFile = join(home, 'vault.key')
-    const ward = new Ward(
-      home,
-      store,
-      await openVault({ keyFile, store, clock: systemClock, audit: testAudit({ store }) }),
-    )
+    const audit = testAudit({ store })
+    await audit.recordAlone({ action: 'controller.started', target: { kind: 'controller', id: null } })
+    const ward = new Ward(home, store, await openVault({ keyFile, store, clock: systemClock, audit }), audit)
     await backUpKey(keyFile, join(home, 'copy.key'), Date.now())
     await ward.publishSnapshot()
     return ward
@@ -128,6 +127,12 @@ export class Ward {
   async writeOld(path: string): Promise<void> {
     await writeFile(path, 'half')
     await daysAgo(path, 1)
+  }
+
+  /** As somebody does it who has the file. */
+  async forgeAudit(): Promise<void> {
+    await sql`drop trigger audit_is_final`.execute(this.store.db)
+    await sql`update audit set actor_kind = 'nobody' where seq = 1`.execute(this.store.db)
   }
 
   /** As a failing disk does it: one page of the file is not what was written. */

@@ -6,6 +6,7 @@ import { AppError, newId, systemClock } from '@anteroom/base'
 import { type DoctorCheck, type DoctorCheckName, doctorChecks, doctorReport } from '@anteroom/contract'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FakeSlots } from '../../test/session-world.ts'
+import { testAudit } from '../../test/test-audit.ts'
 import type { Config } from '../config.ts'
 import { createFakeDriver, type FakeHost } from '../machines/fake/fake-driver.ts'
 import { firewallOf, image, imagesOf, measurement, scope, Ward } from './doctor.fixture.ts'
@@ -272,6 +273,14 @@ const breaks: readonly [DoctorCheckName, string, Break, DoctorCheck['verdict'], 
     },
     'warning',
     /1a2b3c4d\.new was never finished/,
+  ],
+  ['audit', 'is forged', () => ward.forgeAudit().then(() => ({})), 'failed', /what entry 1 says is not/],
+  [
+    'audit',
+    'is another key’s',
+    () => ({ audit: testAudit({ store: ward.store, keyOf: () => Buffer.alloc(32, 8) }) }),
+    'failed',
+    /not signed with the key of this vault/,
   ],
   ['integrity', 'is damaged', () => ward.damageDatabase().then(() => ({})), 'failed', /is damaged: .{10}/],
   [

@@ -4,6 +4,7 @@ import { type DoctorCheck, type DoctorReport, errorDefinitions, type Verdict, ve
 import type { Check, Finding, Opened, Patient } from './check.ts'
 import { acceleration } from './checks/acceleration.ts'
 import { addresses } from './checks/addresses.ts'
+import { audit } from './checks/audit.ts'
 import { certificate } from './checks/certificate.ts'
 import { clock } from './checks/clock.ts'
 import { disk } from './checks/disk.ts'
@@ -27,7 +28,7 @@ export type { Opened, Patient } from './check.ts'
 
 const checks: readonly Check[] = [
   ...[vmm, acceleration, image, snapshot, network, firewall, addresses, memory, load],
-  ...[disk, clock, store, integrity, vaultKey, port, certificate, evidence, log, files, leftovers],
+  ...[disk, clock, store, integrity, audit, vaultKey, port, certificate, evidence, log, files, leftovers],
 ]
 
 /** A check that hangs says so, and does not keep the others' answers back. */
