@@ -27,7 +27,9 @@ const windowSize = 20_000
 /** Newest first. What is rare is looked for in as many steps as it takes, between which others are served. */
 export async function listEntries(db: Db, filter: AuditFilter): Promise<AuditPage> {
   const items: AuditEntry[] = []
-  let before = filter.cursor === undefined ? (await newestSeq(db)) + 1 : Number(filter.cursor)
+  const end = (await newestSeq(db)) + 1
+  // Nobody was given a cursor beyond the end: there would be nothing to find, for as long as it takes.
+  let before = Math.min(Number(filter.cursor ?? end), end)
   while (before > 1 && items.length <= filter.limit) {
     const from = Math.max(1, before - windowSize)
     const rows = await matching(db, filter)
