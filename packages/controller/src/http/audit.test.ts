@@ -46,6 +46,11 @@ test('by who, what, to which, since when and until when', async () => {
   expect((await list('?since=2999-01-01T00:00:00Z')).items).toEqual([])
 })
 
+test('a cursor that nobody was given is looked for in no more steps than there are entries', async () => {
+  const [newest] = (await list('?limit=1')).items
+  expect((await list('?limit=1&cursor=999999999999999')).items).toEqual([newest])
+})
+
 test.each(['?action=session.watched', '?cursor=x', '?since=yesterday', '?limit=0', '?who=me'])(
   '%s is refused with the field',
   async (query) => {
