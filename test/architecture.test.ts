@@ -40,7 +40,7 @@ const folderImports: Record<string, readonly string[]> = {
     'store',
     'vault',
   ],
-  egress: [],
+  egress: ['store'],
   events: ['store'],
   evidence: [],
   host: [],

@@ -80,7 +80,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const access = createAccess({ store, clock, events, audit })
   const connections = createConnections({ store, audit })
   const live = createLive({ store, clock, audit, publicUrl })
-  const egress = stack.adopt(createEgress({ log, clock }), (opened) => opened.close())
+  const egress = stack.adopt(createEgress({ log, clock, store }), (opened) => opened.close())
   const leases = createLeases({ store, slots })
   const providers = stack.adopt(await openWithDemo(config, log, scope, stack), (opened) => opened.close())
   const secretsOf = (lease: Lease) => machineSecrets((label) => vault.deriveKey(label), lease.id)
@@ -145,6 +145,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     pool.run(scope),
     snapshots.run(scope),
     firewall.guard(scope),
+    egress.run(scope),
     keepHouse(access, scope),
     audit.run(scope),
     reportHealth(examineItself, scope),

@@ -160,7 +160,10 @@ export class SessionWorld {
       measureHost: async () => world.measurement,
       readLogOf: (ids, since) => readLogOf(logDirectory(this.home), ids, since),
       live: { close: async () => {}, isPainted: async () => true, presenceOf: (id) => world.presence.get(id) },
-      egress: { attach() {}, isAttached: () => true, detach() {}, records: () => [], close() {} },
+      egress: {
+        ...{ attach() {}, isAttached: () => true, detach() {} },
+        ...{ hostsOf: async () => [], run: async () => {}, close: async () => {} },
+      },
       vault: await openVault({ keyFile: join(this.home, 'vault.key'), store, clock, audit }),
       connections: createConnections({ store, audit }),
       providers: { get: () => provider },

@@ -238,6 +238,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sessions/{id}/egress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Hosts that its machine asked for: allowed or refused, how often, how many bytes */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SessionEgress"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/sessions/{id}/capture": {
         parameters: {
             query?: never;
@@ -2379,6 +2426,23 @@ export interface components {
                 same_code: number;
                 session_ids: string[];
             };
+        };
+        SessionEgress: {
+            session_id: string;
+            hosts: {
+                host: string | null;
+                port: number | null;
+                /** @enum {string} */
+                result: "connected" | "refused" | "unreachable";
+                reason: string | null;
+                connections: number;
+                bytes_up: number;
+                bytes_down: number;
+                /** Format: date-time */
+                first_at: string;
+                /** Format: date-time */
+                last_at: string;
+            }[];
         };
         SessionLog: {
             session_id: string;

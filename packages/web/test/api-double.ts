@@ -6,6 +6,7 @@ import {
   type Connection,
   type Diagnosis,
   type DoctorReport,
+  type EgressHost,
   type ErrorCode,
   errorDefinitions,
   type Image,
@@ -50,9 +51,10 @@ export class ApiDouble {
     pool: PoolStatus
     doctor: DoctorReport
     diagnosis: Diagnosis
+    egress: EgressHost[]
   } = {
     ...{ providers: [], problems: [], sessions: [], connections: [], machines: [], images: [] },
-    ...{ pool: samplePool, doctor: sampleDoctor, diagnosis: sampleDiagnosis },
+    ...{ pool: samplePool, doctor: sampleDoctor, diagnosis: sampleDiagnosis, egress: [] },
   }
   /** Requests that changed something: `POST /v1/…`. */
   readonly changes: string[] = []
@@ -241,6 +243,7 @@ export class ApiDouble {
         return json(operator.doctor)
     }
     if (call.endsWith('/diagnosis')) return json(operator.diagnosis)
+    if (call.endsWith('/egress')) return json({ session_id: call.split('/')[3], hosts: operator.egress })
     if (!call.startsWith('DELETE /v1/connections/')) return problem('not_found')
     operator.connections = operator.connections.filter(({ id }) => !call.endsWith(id))
     return { status: 204, headers: {} }

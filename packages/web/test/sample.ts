@@ -3,6 +3,7 @@ import {
   type Diagnosis,
   type DoctorReport,
   doctorChecks,
+  type EgressHost,
   type Image,
   type Machine,
   type PoolStatus,
@@ -202,3 +203,21 @@ export const sampleDoctor: DoctorReport = {
     ...{ name, verdict: 'ok', found: 'as it should be', remedy: null, fixed: null, duration_ms: 3 },
   })),
 }
+
+const askedFor = (change: Partial<EgressHost>): EgressHost => ({
+  ...{ host: 'idp.demo.test', port: 4455, result: 'connected', reason: null, connections: 6 },
+  ...{ bytes_up: 9_214, bytes_down: 412_770, first_at: agoMs(60_000), last_at: agoMs(2_000), ...change },
+})
+
+export const sampleEgress: EgressHost[] = [
+  askedFor({}),
+  askedFor({ host: 'static.cdn.example.com', port: 443, connections: 1, bytes_up: 812, bytes_down: 2_600_123 }),
+  askedFor({
+    ...{ host: 'update.googleapis.com', port: 443, result: 'refused', connections: 14, bytes_up: 0, bytes_down: 0 },
+    reason: 'update.googleapis.com is not in egress.allow',
+  }),
+  askedFor({
+    ...{ host: 'login.partner-with-quite-a-long-name.example.com', port: 443, result: 'unreachable', connections: 2 },
+    ...{ bytes_up: 0, bytes_down: 0, reason: 'login.partner-with-quite-a-long-name.example.com:443: ETIMEOUT' },
+  }),
+]

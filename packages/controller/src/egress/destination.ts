@@ -9,6 +9,9 @@ export interface Destination {
   readonly port: number
 }
 
+/** RFC 1035 section 2.3.4, as text. */
+const longestHost = 253
+
 /** `host:port`, `[v6]:port`; nothing that could smuggle in credentials, a path or a second host. */
 const authorityForm = /^(?<host>\[[0-9a-fA-F:.]+\]|[^\s[\]:/?#@\\%]+)(?::(?<port>\d{1,5}))?$/
 
@@ -21,7 +24,7 @@ export function parseDestination(authority: string, defaultPort?: number): Desti
   const url = URL.parse(`http://${groups.host}/`)
   if (!url) return undefined
   const host = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
-  return host === '' ? undefined : { host, port }
+  return host === '' || host.length > longestHost ? undefined : { host, port }
 }
 
 const matches = (pattern: string, host: string): boolean => {

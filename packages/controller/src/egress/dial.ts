@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises'
 import { connect, isIP, type Socket } from 'node:net'
 import { AppError, type Scope, systemErrorCode } from '@anteroom/base'
 import { isPublicAddress } from './address.ts'
@@ -10,9 +9,6 @@ const connectDeadlineMs = 15_000
 const attemptMs = 3_000
 /** Nothing either way: longer than people read, shorter than a forgotten tunnel matters. */
 const idleMs = 600_000
-
-/** Every address of a name, from the host's own resolver and hosts file. */
-export const systemResolve: Resolve = async (host) => (await lookup(host, { all: true })).map(({ address }) => address)
 
 /**
  * A connection to where the policy lets a machine go. What is judged is what is connected to: the name is resolved once

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { newId } from '@anteroom/base'
+import type { Store } from '../store/store.ts'
 
 export async function listen(server: Server): Promise<number> {
   await once(server.listen(0, '127.0.0.1'), 'listening')
@@ -52,6 +54,26 @@ export class Guest {
     stream.close()
     throw new Error(head)
   }
+}
+
+/** A session's row and no more of it. */
+export async function newSession({ db }: Store): Promise<string> {
+  const id = newId('session')
+  const words = { provider: 'site', provider_definition: '{}', subject: 'me', entry_hash: id }
+  const row = {
+    id,
+    version: 1,
+    status: 'queued',
+    created_at: 0,
+    expires_at: 0,
+    capture_requested: 0,
+    attempt: 0,
+  } as const
+  await db
+    .insertInto('sessions')
+    .values({ ...row, ...words, not_before: 0 })
+    .execute()
+  return id
 }
 
 export async function readAll(stream: Duplex): Promise<Buffer> {

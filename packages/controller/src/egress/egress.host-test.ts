@@ -5,11 +5,14 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { EgressBridge } from '../../../guest-agent/src/egress-bridge.ts'
-import { listen, socketPair } from './egress.fixture.ts'
+import { openStore } from '../store/store.ts'
+import { listen, newSession, socketPair } from './egress.fixture.ts'
 import { createEgress } from './egress.ts'
 
 const machineId = `vm_${'a'.repeat(24)}`
-const egress = createEgress({ log: silentLog, clock: systemClock })
+const store = await openStore(':memory:')
+const session = await newSession(store)
+const egress = createEgress({ log: silentLog, clock: systemClock, store })
 const bridge = new EgressBridge(Scope.root('guest'))
 const pictures = 40
 let site: Server
@@ -19,7 +22,11 @@ let page: Page
 
 const connectLink = async (): Promise<void> => {
   const { ours, theirs } = await socketPair()
-  egress.attach(machineId, { allow: ['*.site.test'], hosts: { '*.site.test': '127.0.0.1' } }, ours)
+  egress.attach(
+    { machine: machineId, session },
+    { allow: ['*.site.test'], hosts: { '*.site.test': '127.0.0.1' } },
+    ours,
+  )
   bridge.attach(theirs)
 }
 
@@ -96,6 +103,8 @@ describe('a real browser in the machine', () => {
     await vi.waitFor(() => expect(egress.isAttached(machineId)).toBe(true))
     const response = await page.goto(`http://site.test:${port}/`)
     expect(response?.status()).toBe(200)
-    expect(egress.records(machineId)).toContainEqual(expect.objectContaining({ host: 'www.site.test', allowed: true }))
+    expect(await egress.hostsOf(session)).toContainEqual(
+      expect.objectContaining({ host: 'www.site.test', result: 'connected' }),
+    )
   })
 })

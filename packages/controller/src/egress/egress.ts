@@ -1,36 +1,38 @@
 import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
-import { type Clock, type Log, Scope } from '@anteroom/base'
-import type { ProviderDefinition } from '@anteroom/contract'
-import { systemResolve } from './dial.ts'
+import { type Clock, createSerialiser, type Log, Scope } from '@anteroom/base'
+import type { EgressHost, ProviderDefinition } from '@anteroom/contract'
+import type { Store } from '../store/store.ts'
 import { EgressLog } from './egress-log.ts'
+import { addCounts, hostsOf } from './egress-rows.ts'
 import { createProxy } from './proxy.ts'
 import { ProxyConnection } from './proxy-connection.ts'
+import { createResolver } from './resolver.ts'
 
 export type EgressPolicy = ProviderDefinition['egress'] & {
   /** Ports other than 80 and 443 to which the allowed hosts may be connected. */
   readonly ports?: readonly number[]
 }
 
-export interface EgressRecord {
-  readonly host: string
-  readonly port: number
-  readonly allowed: boolean
-  readonly bytesUp: number
-  readonly bytesDown: number
+/** A machine serves one session. */
+export interface EgressOwner {
+  readonly machine: string
+  readonly session: string
 }
 
 /** A machine's only way out: an HTTP proxy (CONNECT and absolute-form requests) spoken on connections from the agent link. */
 export interface Egress {
   /** Serves the proxy to one machine over its link until the link closes or `detach`. Idempotent by machine: a new link replaces the old one. */
-  attach(machineId: string, policy: EgressPolicy, link: Duplex): void
+  attach(owner: EgressOwner, policy: EgressPolicy, link: Duplex): void
   isAttached(machineId: string): boolean
-  /** Closes the link and forgets the machine with its records. */
+  /** Closes the link and forgets the machine; what it asked for stays known of its session. */
   detach(machineId: string): void
-  /** Hosts asked for since the first `attach`, for the session's evidence; also after the link closed. */
-  records(machineId: string): EgressRecord[]
-  /** Closes every link; the machines go on, and a later controller attaches them again. */
-  close(): void
+  /** Hosts that the machine of a session asked for, up to this moment and after its end. @throws AppError store_unavailable */
+  hostsOf(session: string): Promise<EgressHost[]>
+  /** Writes down every few seconds what was counted, until `scope` is over. */
+  run(scope: Scope): Promise<void>
+  /** Closes every link, and writes down the rest; the machines go on, and a later controller attaches them again. */
+  close(): Promise<void>
 }
 
 /** Every address of a host name. */
@@ -39,6 +41,8 @@ export type Resolve = (host: string) => Promise<string[]>
 export interface EgressParts {
   readonly log: Log
   readonly clock: Clock
+  readonly store: Store
+  /** Left out: a resolver of its own for each machine. */
   readonly resolve?: Resolve
 }
 
@@ -58,40 +62,69 @@ const maxStreams = 128
 const streamWindowBytes = 256 * 1024
 const maxSessionMemoryMB = 64
 
+/** What was counted since is lost with a controller that is killed. */
+const writeEveryMs = 5_000
+
 interface Machine {
-  readonly log: EgressLog
-  session: ServerHttp2Session | undefined
+  readonly owner: EgressOwner
+  readonly link: ServerHttp2Session
 }
 
-export function createEgress({ log, clock, resolve = systemResolve }: EgressParts): Egress {
+export function createEgress({ log, clock, store, resolve }: EgressParts): Egress {
   const machines = new Map<string, Machine>()
+  /** By session; until everything is written down that can still come. */
+  const logs = new Map<string, EgressLog>()
+  const oneAtATime = createSerialiser()
+
+  const logOf = ({ machine, session }: EgressOwner): EgressLog => {
+    const known = logs.get(session) ?? new EgressLog(log.child({ machine, session }), clock)
+    logs.set(session, known)
+    return known
+  }
+
+  const write = (): Promise<void> =>
+    oneAtATime('rows', async () => {
+      const news = new Map([...logs].map(([session, one]) => [session, one.news()]))
+      await addCounts(store, news)
+      const attached = new Set([...machines.values()].map(({ owner }) => owner.session))
+      for (const [session, counts] of news) {
+        const one = logs.get(session)
+        one?.written(counts)
+        if (one?.isOver && !attached.has(session)) logs.delete(session)
+      }
+    })
 
   return {
-    attach(machineId, policy, link) {
-      const machine = machines.get(machineId) ?? {
-        log: new EgressLog(log.child({ machine: machineId })),
-        session: undefined,
-      }
-      machines.set(machineId, machine)
-      machine.session?.destroy()
-      const scope = Scope.root(`egress of ${machineId}`, log, clock)
-      const proxy = createProxy({ policy, log: machine.log, resolve, scope })
+    attach(owner, policy, link) {
+      machines.get(owner.machine)?.link.destroy()
+      const scope = Scope.root(`egress of ${owner.machine}`, log, clock)
+      const proxy = createProxy({ policy, log: logOf(owner), resolve: resolve ?? createResolver(), scope })
       const session = serveStreams(link, (stream) => void proxy.emit('connection', new ProxyConnection(stream)))
-      session.on('error', (error) => log.warn({ machine: machineId, error }, 'the egress link failed'))
+      session.on('error', (error) => log.warn({ ...owner, error }, 'the egress link failed'))
       session.on('close', () => scope.cancel())
-      machine.session = session
+      machines.set(owner.machine, { owner, link: session })
     },
     isAttached(machineId) {
-      const session = machines.get(machineId)?.session
-      return session !== undefined && !session.closed && !session.destroyed
+      const link = machines.get(machineId)?.link
+      return link !== undefined && !link.closed && !link.destroyed
     },
     detach(machineId) {
-      machines.get(machineId)?.session?.destroy()
+      machines.get(machineId)?.link.destroy()
       machines.delete(machineId)
     },
-    records: (machineId) => machines.get(machineId)?.log.records() ?? [],
-    close() {
-      for (const { session } of machines.values()) session?.destroy()
+    async hostsOf(session) {
+      await write()
+      return await hostsOf(store.db, session)
+    },
+    async run(scope) {
+      while (!scope.signal.aborted) {
+        await clock.delay(writeEveryMs, scope.signal)
+        await write().catch((error: unknown) => log.warn({ error }, 'what machines asked for is written down later'))
+      }
+    },
+    async close() {
+      for (const { link } of machines.values()) link.destroy()
+      await write().catch((error: unknown) => log.warn({ error }, 'what machines asked for last is not written down'))
     },
   }
 }

@@ -126,7 +126,7 @@ async function open(
     return socket
   } catch (error) {
     const { code, detail } = AppError.from(error)
-    log.note(destination, code !== 'egress_denied', detail)
+    log.note(destination, code === 'egress_denied' ? 'refused' : 'unreachable', detail ?? code)
     throw error
   }
 }

@@ -6,7 +6,7 @@ import { type EvidenceKind, evidenceKinds } from '@anteroom/contract'
 import type { Config } from '../config.ts'
 import { endOfText } from './end-of-text.ts'
 
-export { type HostRecord, hostOf, relevantLines } from './relevant-lines.ts'
+export { type HostRecord, hostOf, notConnected, relevantLines } from './relevant-lines.ts'
 
 /** Text of each kind; what is missing was not there, or nobody could tell. */
 export type EvidenceTexts = Partial<Record<EvidenceKind, string>>

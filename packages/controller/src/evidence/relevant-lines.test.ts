@@ -1,3 +1,4 @@
+import type { EgressResult } from '@anteroom/contract'
 import { describe, expect, test } from 'vitest'
 import { relevantLines } from './evidence.ts'
 
@@ -38,11 +39,24 @@ test('of the agent: warnings and errors, as a person would write them', () => {
   expect(relevantLines('agent', log)).toEqual(['03:04:05 a program ended program=browser reason=SIGSEGV'])
 })
 
-test('of the proxy: what was refused', () => {
-  const record = (host: string, allowed: boolean) => ({ host, port: 443, allowed, bytesUp: 1, bytesDown: 2 })
-  const text = JSON.stringify([record('good.example.com', true), record('bad.example.com', false)])
-  expect(relevantLines('egress', text)).toEqual(['refused: bad.example.com:443'])
-  const many = Array.from({ length: 50 }, (_, n) => record(`h${n}.example.com`, false))
+test('of the proxy: what was refused or did not answer, how often, and why', () => {
+  const at = '2026-01-02T03:04:05.678Z'
+  const record = (host: string | null, result: EgressResult, connections = 1, reason: string | null = null) => ({
+    ...{ host, port: host === null ? null : 443, result, reason, connections },
+    ...{ bytes_up: 1, bytes_down: 2, first_at: at, last_at: at },
+  })
+  const hosts = [
+    record('good.example.com', 'connected'),
+    record('bad.example.com', 'refused', 3, 'bad.example.com is not in egress.allow'),
+    record('slow.example.com', 'unreachable', 1, 'slow.example.com:443: ETIMEDOUT'),
+    record(null, 'refused', 70),
+  ]
+  expect(relevantLines('egress', JSON.stringify(hosts))).toEqual([
+    'refused: bad.example.com:443, 3 times: bad.example.com is not in egress.allow',
+    'unreachable: slow.example.com:443, once: slow.example.com:443: ETIMEDOUT',
+    'refused: other hosts, 70 times',
+  ])
+  const many = Array.from({ length: 50 }, (_, n) => record(`h${n}.example.com`, 'refused'))
   expect(relevantLines('egress', JSON.stringify(many)).at(-1)).toBe('and 39 more')
 })
 

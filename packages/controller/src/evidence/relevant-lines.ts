@@ -1,5 +1,5 @@
 import { parseJson } from '@anteroom/base'
-import type { EvidenceKind } from '@anteroom/contract'
+import { type EgressHost, type EvidenceKind, egressHost } from '@anteroom/contract'
 import { z } from 'zod'
 
 /** What went wrong, in the words of a kernel, its init and the programs that print on a console. */
@@ -67,15 +67,20 @@ function agentLine(line: string): string {
   return [at.slice(11, 19), message, ...fields].join(' ')
 }
 
-const egressRecords = z.array(z.looseObject({ host: z.string(), port: z.number(), allowed: z.boolean() }))
-
 function refusals(text: string): string[] {
-  const records = egressRecords.safeParse(parseJson(text)).data ?? []
-  const refused = records.filter(({ allowed }) => !allowed).map(({ host, port }) => `refused: ${host}:${port}`)
+  const refused = notConnected(text).map((host) => {
+    const name = host.host === null ? 'other hosts' : `${host.host}:${host.port}`
+    const times = host.connections === 1 ? 'once' : `${host.connections} times`
+    return `${host.result}: ${name}, ${times}${host.reason === null ? '' : `: ${host.reason}`}`
+  })
   return refused.length > mostLines
     ? [...refused.slice(0, mostLines - 1), `and ${refused.length - mostLines + 1} more`]
     : refused
 }
+
+/** Hosts that the machine asked for in vain. */
+export const notConnected = (text: string | undefined): EgressHost[] =>
+  (z.array(egressHost).safeParse(parseJson(text ?? '')).data ?? []).filter(({ result }) => result !== 'connected')
 
 /** What the host was like when the machine went. */
 export const hostRecord = z.object({

@@ -36,6 +36,30 @@ async function completedSession(): Promise<string> {
   return id
 }
 
+test('of a session whose machine was not let out it names the hosts, and where to allow them', async () => {
+  const at = new Date(0).toISOString()
+  const host = (name: string, result: 'connected' | 'refused', connections: number) => ({
+    ...{ host: name, port: 443, result, reason: null, connections },
+    ...{ bytes_up: 0, bytes_down: 0, first_at: at, last_at: at },
+  })
+  const hosts = [host('idp.example.com', 'connected', 9), host('a.test', 'refused', 1), host('b.test', 'refused', 4)]
+  Object.assign(world.deps.egress, { hostsOf: async () => hosts })
+  const id = await world.create()
+  await world.reaches(id, 'ready')
+  await (await world.guestOf(id)).signInFails('issuer_unreachable')
+  await world.reaches(id, 'ended')
+  const { advice, evidence } = await diagnosisOf(id)
+  expect(advice).toContainEqual(
+    expect.stringMatching(/not let out to b\.test:443 \(4×\), a\.test:443 \(1×\): .*egress\.allow/),
+  )
+  expect(evidence.find(({ kind }) => kind === 'egress')?.lines).toEqual([
+    'refused: a.test:443, once',
+    'refused: b.test:443, 4 times',
+  ])
+  // A machine that was killed was not killed by that.
+  expect((await diagnosisOf(await brokenSession())).advice.join()).not.toContain('egress.allow')
+})
+
 describe('of a session whose machine died', () => {
   test('it says what, where, what says so, and what to do', async () => {
     const id = await brokenSession()

@@ -8,7 +8,7 @@ import {
   type Session,
   type StageName,
 } from '@anteroom/contract'
-import { type EvidenceTexts, hostOf, relevantLines } from '../evidence/evidence.ts'
+import { type EvidenceTexts, hostOf, notConnected, relevantLines } from '../evidence/evidence.ts'
 
 export interface Findings {
   readonly session: Session
@@ -88,7 +88,7 @@ function adviceOf(findings: Findings): string[] {
   if (session.queue?.reason) return [errorDefinitions[session.queue.reason].hint]
   const code = session.failure?.code
   if (code === undefined) return []
-  const advice: string[] = [errorDefinitions[code].hint]
+  const advice: string[] = [errorDefinitions[code].hint, ...refusedHosts(code, texts.egress)]
   if (byPeople.includes(code)) return advice
   const host = hostOf(texts.host)
   if (host && host.availableMemoryMiB < memoryMiB)
@@ -108,6 +108,24 @@ function adviceOf(findings: Findings): string[] {
       `${similar.same_code} of ${similar.ended} sessions of the last ${similar.hours} hours ended with ${code}: look at the host and the image, not at this session.`,
     )
   return advice
+}
+
+/** Ends that a page which was not let out explains: the provider was not reached, or a person was stuck before a blank page. */
+const byEgress: readonly ErrorCode[] = [
+  ...(['egress_denied', 'egress_unreachable', 'issuer_unreachable', 'token_exchange_failed'] as const),
+  ...(['session_expired', 'session_idle'] as const),
+]
+const mostRefused = 3
+
+function refusedHosts(code: ErrorCode, egress: string | undefined): string[] {
+  if (!byEgress.includes(code)) return []
+  const refused = notConnected(egress).filter(({ host, result }) => host !== null && result === 'refused')
+  const often = refused.toSorted((a, b) => b.connections - a.connections).slice(0, mostRefused)
+  if (often.length === 0) return []
+  const names = often.map(({ host, port, connections }) => `${host}:${port} (${connections}×)`).join(', ')
+  return [
+    `The machine was not let out to ${names}: if the provider's pages need that, add it to egress.allow of its definition.`,
+  ]
 }
 
 /** Sign-in takes as long as the person does. */

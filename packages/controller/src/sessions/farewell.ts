@@ -30,7 +30,7 @@ export async function takeLeave({ session, lease, deps, rows }: Farewell, scope:
   const mayBeClaimed = runs && (await rows.hasBegun(session.id, 'claim'))
   const mayTell = mayBeClaimed || (runs && session.outcome === 'failed')
   // Never fails: a teardown must not hang on its own record.
-  await gather(deps, lease.id, mayTell ? agent : null, scope)
+  await gather(deps, { machine: lease.id, session: session.id }, mayTell ? agent : null, scope)
     .then(async (texts) =>
       deps.evidence.keep(session.id, { ...texts, timeline: await timelineOf(deps, rows, session) }),
     )
@@ -60,27 +60,32 @@ export async function evidenceOf(
   const kept = await deps.evidence.read(session.id)
   if (!lease || Object.keys(kept).length > 0)
     return { texts: kept, fileOf: (kind) => deps.evidence.fileOf(session.id, kind) }
-  return { texts: await gather(deps, lease.id, deps.agentOf(lease), scope), fileOf: () => null }
+  return {
+    texts: await gather(deps, { machine: lease.id, session: session.id }, deps.agentOf(lease), scope),
+    fileOf: () => null,
+  }
 }
 
 /** Each source is bounded by who gives it. `agent` null: it cannot tell anything. */
 async function gather(
   { driver, egress, leases, store, measureHost, clock }: SessionDeps,
-  machineId: string,
+  { machine, session }: { readonly machine: string; readonly session: string },
   agent: Pick<AgentLink, 'log'> | null,
   scope: Scope,
 ): Promise<EvidenceTexts> {
-  const [{ console, vmm }, log, host, held] = await Promise.all([
-    driver.evidence(machineId),
+  const [{ console, vmm }, log, hosts, host, held] = await Promise.all([
+    driver.evidence(machine),
     agent === null
       ? ''
       : scope.run({ name: 'agent log', deadlineMs: agentLogMs }, (inner) => agent.log(inner)).catch(() => ''),
+    // Of its own account: what else there is does not depend on the database.
+    egress.hostsOf(session).catch(() => []),
     measureHost(),
     leases.all(store.db),
   ])
   return {
     ...{ console, vmm, agent: log },
-    egress: JSON.stringify(egress.records(machineId), null, 2),
+    egress: JSON.stringify(hosts, null, 2),
     host: JSON.stringify({ at: new Date(clock.now()).toISOString(), machines: held.length, ...host }, null, 2),
   }
 }

@@ -189,7 +189,7 @@ export function createLifecycle(deps: SessionDeps, rows: SessionRows): Lifecycle
 
   async function attachEgress(row: SessionRow, lease: Lease, scope: Scope): Promise<void> {
     if (egress.isAttached(lease.id)) return
-    const provider = providerDefinition.parse(JSON.parse(row.provider_definition))
-    egress.attach(lease.id, egressPolicyOf(provider), await deps.agentOf(lease).egress(scope))
+    const policy = egressPolicyOf(providerDefinition.parse(JSON.parse(row.provider_definition)))
+    egress.attach({ machine: lease.id, session: row.id }, policy, await deps.agentOf(lease).egress(scope))
   }
 }

@@ -6,6 +6,7 @@ import type {
   ExtendSession,
   Outcome,
   Session,
+  SessionEgress,
   SessionLog,
   SessionStatus,
 } from '@anteroom/contract'
@@ -53,6 +54,8 @@ export interface ReachedSessions extends Agreement {
   diagnosis(id: string, scope: Scope): Promise<Diagnosis>
   /** All that was written about it, by time, for the operator. @throws AppError not_found */
   logs(id: string, scope: Scope): Promise<SessionLog>
+  /** Where its machine went, or wanted to go. @throws AppError not_found */
+  egress(id: string): Promise<SessionEgress>
   list(filter: SessionFilter): Promise<{ items: Session[]; next_cursor: string | null }>
   /** Idempotent; no effect on a session that is ending or has ended. */
   requestEnd(id: string, outcome: Extract<Outcome, 'cancelled' | 'expired'>): Promise<Session>
@@ -112,6 +115,11 @@ export function createSessions(deps: SessionDeps): Sessions {
           evidenceOf: () => evidenceOf(deps, session, scope),
           recordsOf: (ids) => deps.readLogOf(ids, new Date(session.created_at)),
         })
+      },
+
+      async egress(id) {
+        await rows.load(db, id)
+        return { session_id: id, hosts: await deps.egress.hostsOf(id) }
       },
 
       list: (filter) => listSessions(db, rows, filter),

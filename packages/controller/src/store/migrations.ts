@@ -354,4 +354,23 @@ export const migrations: readonly Migration[] = [
         begin select raise(abort, 'the audit has an end'); end`,
     ],
   },
+  {
+    number: 11,
+    name: 'where machines went',
+    statements: [
+      `create table egress_hosts (
+        session_id text not null references sessions (id) on delete cascade,
+        host text not null,
+        port integer not null,
+        result text not null check (result in ('connected', 'refused', 'unreachable')),
+        reason text,
+        connections integer not null,
+        bytes_up integer not null,
+        bytes_down integer not null,
+        first_at integer not null,
+        last_at integer not null,
+        primary key (session_id, host, port, result)
+      )`,
+    ],
+  },
 ]

@@ -5,6 +5,7 @@ import type {
   AuditEntry,
   AuditTarget,
   CaptureSummary,
+  EgressResult,
   ErrorCode,
   Failure,
   KeyScope,
@@ -232,6 +233,20 @@ export interface AuditHeadTable {
   key_id: string
 }
 
+/** What the machine of a session asked of one host and port; '' and 0: of the others, beyond a number of hosts. */
+export interface EgressHostsTable {
+  session_id: string
+  host: string
+  port: number
+  result: EgressResult
+  reason: string | null
+  connections: number
+  bytes_up: number
+  bytes_down: number
+  first_at: number
+  last_at: number
+}
+
 export interface Tables {
   sessions: SessionsTable
   stages: StagesTable
@@ -248,6 +263,7 @@ export interface Tables {
   idempotency: IdempotencyTable
   audit: AuditTable
   audit_head: AuditHeadTable
+  egress_hosts: EgressHostsTable
 }
 
 export type Row<T extends keyof Tables> = Selectable<Tables[T]>

@@ -1,5 +1,14 @@
 import type { paths } from '../openapi.gen.ts'
-import type { CreatedSession, Diagnosis, Page, Session, SessionEvent, SessionLog, Ticket } from '../resources.ts'
+import type {
+  CreatedSession,
+  Diagnosis,
+  Page,
+  Session,
+  SessionEgress,
+  SessionEvent,
+  SessionLog,
+  Ticket,
+} from '../resources.ts'
 import { sessionEvents } from '../session-events.ts'
 import { type CallOptions, type CreateOptions, newIdempotencyKey, type Transport } from '../transport.ts'
 
@@ -103,6 +112,13 @@ export class Sessions {
   async logs(id: string, options: CallOptions = {}): Promise<SessionLog> {
     return await this.#transport.call(options, (fetch) =>
       this.#transport.api.GET('/v1/sessions/{id}/logs', { params: at(id), fetch }),
+    )
+  }
+
+  /** Where its machine went, or wanted to go: hosts, how often, how many bytes; never what was asked or answered. */
+  async egress(id: string, options: CallOptions = {}): Promise<SessionEgress> {
+    return await this.#transport.call(options, (fetch) =>
+      this.#transport.api.GET('/v1/sessions/{id}/egress', { params: at(id), fetch }),
     )
   }
 

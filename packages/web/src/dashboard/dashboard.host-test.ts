@@ -5,6 +5,7 @@ import {
   sampleConnection,
   sampleDiagnosis,
   sampleDoctor,
+  sampleEgress,
   sampleImage,
   sampleMachine,
   samplePool,
@@ -72,6 +73,24 @@ test('the dashboard explains a session: what, what to do, which lines say so, wh
   await page.getByText('free some, or lower limits.max_machines').waitFor()
   await page.getByText('Out of memory: Killed process 412').waitFor()
   await page.getByText('3 of 14 sessions of the last 24 hours ended so').waitFor()
+})
+
+test.each([
+  ['desktop', { width: 1280, height: 900 }],
+  ['phone', { width: 360, height: 740 }],
+])('the dashboard shows where the machine of a session went: %s', async (_, viewport) => {
+  pages.api.operator.sessions = [failed({ id: `ses_${'z'.repeat(24)}` })]
+  pages.api.operator.egress = sampleEgress
+  const page = await newPage()
+  await page.setViewportSize(viewport)
+  await page.goto(`${pages.api.url}/sign-in#token=once`)
+  await page.getByRole('button', { name: 'Failed' }).click()
+  const egress = page.getByRole('region', { name: 'Where its machine went' })
+  await egress.getByText('4 hosts, 1 refused').waitFor()
+  await egress.getByText('6 times · 9 kB sent · 413 kB received').waitFor()
+  await egress.getByText('update.googleapis.com is not in egress.allow').waitFor()
+  const box = await egress.boundingBox()
+  expect((box?.x ?? 0) + (box?.width ?? Number.POSITIVE_INFINITY)).toBeLessThanOrEqual(viewport.width)
 })
 
 test('the dashboard tells what is not well on the host, and what to do', async () => {

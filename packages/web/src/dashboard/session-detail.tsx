@@ -3,6 +3,7 @@ import { capturedWords } from '../session/captured-words.ts'
 import { Timeline } from '../session/timeline.tsx'
 import styles from './dashboard.module.css'
 import { SessionDiagnosis } from './session-diagnosis.tsx'
+import { SessionEgress } from './session-egress.tsx'
 
 const originSentences = {
   warm: 'Its machine waited in the warm pool.',
@@ -10,7 +11,7 @@ const originSentences = {
   booted: 'Its machine booted from the golden image.',
 } as const satisfies Record<NonNullable<Session['machine_origin']>, string>
 
-/** Why it ended, its ids, its stages. */
+/** Why it ended, its ids, its stages, where its machine went. */
 export function SessionDetail({ session }: { session: Session }) {
   const { captured } = session
   const ids = [
@@ -40,7 +41,10 @@ export function SessionDetail({ session }: { session: Session }) {
           )}
         </dl>
       </div>
-      <Timeline session={session} />
+      <div>
+        <Timeline session={session} />
+        <SessionEgress session={session} />
+      </div>
     </div>
   )
 }

@@ -37,8 +37,11 @@ export function formatAge(ms: number): string {
   return `${Math.floor(seconds / 86_400)} d`
 }
 
-/** `412 MB`, `1.2 GB`: decimal units, as disks are sold. */
-export const formatBytes = (bytes: number): string =>
-  bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`
+/** `0 B`, `12 kB`, `412 MB`, `1.2 GB`: decimal units, as disks are sold. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1e3) return `${bytes} B`
+  if (bytes < 1e6) return `${Math.round(bytes / 1e3)} kB`
+  return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`
+}
 
 const two = (n: number): string => String(n).padStart(2, '0')

@@ -136,5 +136,8 @@ describe('times', () => {
     [7_300_000, '2 h'],
     [200_000_000, '2 d'],
   ])('%i ms ago: %s', (ms, words) => expect(formatAge(ms)).toBe(words))
-  test('sizes', () => expect([412_345_678, 1_130_000_000].map(formatBytes)).toEqual(['412 MB', '1.1 GB']))
+  test('sizes', () =>
+    expect([0, 999, 12_300, 412_345_678, 1_130_000_000].map(formatBytes)).toEqual([
+      ...['0 B', '999 B', '12 kB', '412 MB', '1.1 GB'],
+    ]))
 })

@@ -7,6 +7,7 @@ import {
   extendSession,
   projectId,
   session,
+  sessionEgress,
   sessionLog,
   sessionStatus,
 } from '@anteroom/contract'
@@ -115,6 +116,19 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
         reached(request).logs(id, inner),
       )
     },
+  )
+  app.get(
+    '/v1/sessions/:id/egress',
+    {
+      config: { access: { scope: 'sessions:read' } },
+      schema: {
+        tags,
+        summary: 'Hosts that its machine asked for: allowed or refused, how often, how many bytes',
+        params: sessionParams,
+        response: { 200: sessionEgress },
+      },
+    },
+    ({ params }) => sessions.egress(params.id),
   )
   sessionActions(app, context)
   sessionEvents(app, context)

@@ -18,6 +18,7 @@ import { createAccess } from '../../access/access.ts'
 import { secretHash } from '../../access/secret-hash.ts'
 import { type Config, configSchema } from '../../config.ts'
 import { createConnections } from '../../connections/connections.ts'
+import { createEgress } from '../../egress/egress.ts'
 import { createEvents } from '../../events/events.ts'
 import { createEvidence } from '../../evidence/evidence.ts'
 import { createLeases } from '../../leases/leases.ts'
@@ -111,7 +112,7 @@ export async function startEdge({
     ...{ store, config, clock, log, live, vault, connections, providers, events, audit },
     driver: absent('driver'),
     slots: absent('slots'),
-    egress: absent('egress'),
+    egress: createEgress({ log, clock, store }),
     metrics: absent('metrics'),
     leases: createLeases({ store, slots: absent('slots') }),
     pool: absent('pool'),
