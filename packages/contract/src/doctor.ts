@@ -3,6 +3,7 @@ import { z } from 'zod'
 /** What the doctor looks at, in the order in which things need each other. */
 export const doctorChecks = [
   'vmm',
+  'vmm_limits',
   'acceleration',
   'image',
   'snapshot',

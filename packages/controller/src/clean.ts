@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { acquireLock, type LockFile, Scope } from '@anteroom/base'
-import { end, findVmms } from '@anteroom/vmm'
+import { confinedMachines, end, findVmms, release } from '@anteroom/vmm'
 import { instanceTag, openSlots, removeFirewall } from './host/host.ts'
 import { loadConfig } from './load-config.ts'
 import { runProgram } from './run-program.ts'
@@ -22,6 +22,7 @@ async function main(): Promise<void> {
       console.log(`• Ending machine ${id}`)
       await end(identity, scope)
     }
+    for (const id of await confinedMachines(instanceTag(home))) await release(instanceTag(home), id, scope)
     const slots = await openSlots(loadConfig(home, process.env), scope)
     for (const index of await slots.list(scope)) {
       console.log(`• Removing network slot ${index}`)

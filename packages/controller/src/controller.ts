@@ -17,7 +17,7 @@ import { createHttp } from './http/http.ts'
 import { openImages } from './images/images.ts'
 import { createLeases, type Lease, type Leases } from './leases/leases.ts'
 import { createLive } from './live/live.ts'
-import { openMachines } from './machines/machines.ts'
+import { measureMachineWalls, openMachines } from './machines/machines.ts'
 import { createMetrics, logDirectory, readLogOf } from './observe/observe.ts'
 import { openVaultAndAudit } from './open-vault-and-audit.ts'
 import { createPool, fitToMemory } from './pool/pool.ts'
@@ -114,11 +114,12 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
       (error: unknown) => [AppError.from(error).message],
     )
   const machines = (): Promise<Machine[]> => listMachines(store)
+  const measureWalls = (inner: Scope) => measureMachineWalls(config, inner)
   const examineItself = ({ fix }: { readonly fix: boolean }) =>
     examine(
       {
         ...{ config, clock, images, snapshots, store, vault, audit, slots, driver, url },
-        ...{ measureHost: machineDeps.measureHost, slotsAhead: pool.slotsAhead, firewall },
+        ...{ measureHost: machineDeps.measureHost, slotsAhead: pool.slotsAhead, firewall, measureWalls },
         sweep: (inner) => sessions.sweep(inner),
       },
       scope,

@@ -5,7 +5,7 @@ import { opened, type Patient } from './doctor/doctor.ts'
 import { measureHost, openSlots } from './host/host.ts'
 import { openImages } from './images/images.ts'
 import { findUnheld } from './leases/leases.ts'
-import { openMachines } from './machines/machines.ts'
+import { measureMachineWalls, openMachines } from './machines/machines.ts'
 import { openVaultAndAudit } from './open-vault-and-audit.ts'
 import { openStoreIn } from './store/store.ts'
 
@@ -35,6 +35,7 @@ export async function openPatient(config: Config, scope: Scope): Promise<Patient
     // The next controller makes its own, and these are in nobody's use.
     slotsAhead: new Set(),
     url: null,
+    measureWalls: (measuring) => measureMachineWalls(config, measuring),
     // Set by the controller that runs.
     firewall: null,
     async sweep(sweeping) {

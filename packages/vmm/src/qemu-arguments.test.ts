@@ -33,8 +33,16 @@ describe('QEMU command line', () => {
     { text: '', major: 10, minor: 0 },
   ])('drops privileges with -run-with from 9.1 on', (version) => {
     const args = qemuArguments(spec, version)
-    expect(optionValue(args, '-run-with')).toBe('user=58000:58000')
+    expect(args.slice(-4)).toEqual(['-run-with', 'chroot=/machine', '-run-with', 'user=58000:58000'])
     expect(args).not.toContain('-runas')
+  })
+
+  test('sees its machine’s directory only, with the option that its version has', () => {
+    const inDirectory = { ...spec, directory: '/mach,ine' }
+    expect(optionValue(qemuArguments(inDirectory, debian12), '-chroot')).toBe('/mach,ine')
+    const args = qemuArguments(inDirectory, { text: '', major: 8, minor: 1 })
+    expect(args.slice(-4)).toEqual(['-run-with', 'chroot=/mach,,ine', '-runas', '58000:58000'])
+    expect(qemuArguments({ ...spec, runAs: null }, debian12)).not.toContain('-chroot')
   })
 
   test('denies setuid when there is nothing to drop', () => {
@@ -57,9 +65,13 @@ describe('QEMU command line', () => {
   test('a tap machine is started inside its namespace, limited and yielding first', () => {
     const network = { kind: 'tap', namespace: 'ar-abcdef-3', tap: 'tap0' } as const
     const { file, args } = vmmCommand({ ...spec, network }, debian12)
-    expect([file, ...args].slice(0, 13)).toEqual(
-      'env --ignore-signal=XFSZ nice -n 15 prlimit --fsize=16777216 --core=0 -- ip netns exec ar-abcdef-3'.split(' '),
-    )
+    const limits = '--fsize=16777216 --core=0 --nofile=1024'
+    const expected = (more: string) =>
+      `env --ignore-signal=XFSZ nice -n 15 prlimit ${limits}${more} -- ip netns exec ar-abcdef-3 qemu-system-x86_64`
+    expect([file, ...args].join(' ')).toMatch(new RegExp(`^${expected(' --nproc=256')} `))
+    // Where it runs as the caller, threads of everything that the caller runs would be counted.
+    const own = vmmCommand({ ...spec, network, runAs: null }, debian12)
+    expect([own.file, ...own.args].join(' ')).toMatch(new RegExp(`^${expected('')} `))
   })
 
   test('user-mode networking is restricted and forwards the given ports only', () => {

@@ -23,6 +23,14 @@ const guest = { mac: '52:54:00:a1:7e:00', ip: '172.16.0.2', network: '172.16.0.0
 /** 16 MiB: a whole boot prints 60 KiB. What a guest prints beyond that is lost, not the host's disk. */
 const largestFileBytes = 16 * 1024 * 1024
 
+/**
+ * Threads of one user: processors, one for each file that is read at the moment (up to 64), a few more. The kernel counts them for the user
+ * that a monitor has changed to, which no other process has; `spawn=deny` leaves no way to a process.
+ */
+export const mostThreads = 256
+/** Sockets of the guest's forwards, and what it has opened. */
+const mostOpenFiles = 1024
+
 /** QEMU's option syntax splits at commas; a doubled one is a comma of the value. */
 const value = (text: string): string => text.replaceAll(',', ',,')
 
@@ -44,6 +52,8 @@ export function vmmCommand(spec: VmmSpec, version: QemuVersion): { file: string;
       'prlimit',
       `--fsize=${largestFileBytes}`,
       '--core=0',
+      `--nofile=${mostOpenFiles}`,
+      ...(spec.runAs === null ? [] : [`--nproc=${mostThreads}`]),
       '--',
       ...inNamespace,
       spec.binary,
@@ -66,7 +76,7 @@ export function qemuArguments(spec: VmmSpec, version: QemuVersion): string[] {
     ...['-device', 'vmgenid,guid=auto'],
     ...disk(spec.rootfs),
     ...network(spec.network),
-    ...privileges(spec.runAs, version),
+    ...privileges(spec, version),
   ]
 }
 
@@ -127,14 +137,17 @@ function backend(network: VmmNetwork): string {
 /**
  * QEMU opens tap, KVM and files as the caller and drops its privileges before the guest runs. `elevateprivileges=deny`
  * forbids setuid from the beginning, so it cannot be had together with that; after the drop the process has no
- * capability and no_new_privs either way (seen in /proc/<pid>/status).
+ * capability and no_new_privs either way (seen in /proc/<pid>/status). All it sees of the host's files from then on is the machine's
+ * own directory (/proc/<pid>/root), which belongs to the controller's user.
  */
-function privileges(runAs: number | null, version: QemuVersion): string[] {
+function privileges({ runAs, directory }: VmmSpec, version: QemuVersion): string[] {
   const sandbox = 'on,obsolete=deny,spawn=deny,resourcecontrol=deny'
   if (runAs === null) return ['-sandbox', `${sandbox},elevateprivileges=deny`]
-  // -runas is deprecated since 9.1, where -run-with user= replaces it.
-  const drop = isSince(version, 9, 1) ? ['-run-with', `user=${runAs}:${runAs}`] : ['-runas', `${runAs}:${runAs}`]
-  return ['-sandbox', sandbox, ...drop]
+  const user = `${runAs}:${runAs}`
+  // -chroot is deprecated since 8.1, -runas since 9.1; -run-with replaces both.
+  const root = isSince(version, 8, 1) ? ['-run-with', `chroot=${value(directory)}`] : ['-chroot', directory]
+  const drop = isSince(version, 9, 1) ? ['-run-with', `user=${user}`] : ['-runas', user]
+  return ['-sandbox', sandbox, ...root, ...drop]
 }
 
 /** What a machine of this shape consists of, whoever it is and wherever its files are: part of the key of a saved one. */

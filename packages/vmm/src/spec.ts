@@ -1,3 +1,5 @@
+import type { VmmLimits } from './cgroup.ts'
+
 export type Accelerator = 'kvm' | 'tcg'
 
 export type VmmNetwork =
@@ -40,6 +42,8 @@ export interface VmmSpec {
   readonly network: VmmNetwork | null
   /** User and group that QEMU changes to before the guest runs; null: stay the caller. Only root can change. */
   readonly runAs: number | null
+  /** What it may take of the host; left out: it lives for seconds, and nobody's guest is in it. */
+  readonly limits?: VmmLimits
   /** Existing directory of this machine alone, mode 0700: socket, console, log, identity. */
   readonly directory: string
 }

@@ -1,9 +1,11 @@
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, readlink, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runCommand, Scope } from '@anteroom/base'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { measureAccelerator } from './accelerator.ts'
+import { confinedMachines, release } from './cgroup.ts'
+import { type CgroupController, findCgroupMounts } from './cgroup-mounts.ts'
 import { findVmms } from './find-vmms.ts'
 import { end, isAlive } from './process-identity.ts'
 import { openQmp } from './qmp-client.ts'
@@ -11,6 +13,7 @@ import type { VmmSpec } from './spec.ts'
 import { readVmmIdentity, startVmm, vmmFiles } from './start-vmm.ts'
 import { tailOf } from './tail.ts'
 import { makeTinyGuest, type TinyGuest } from './tiny-guest.ts'
+import { limitsOf, measureWalls } from './vmm-walls.ts'
 import { niceness } from './yield-to-others.ts'
 
 const scope = Scope.root('test')
@@ -66,6 +69,48 @@ describe('startVmm', () => {
     const { stdout } = await runCommand(scope, 'ps', ['-o', 'sid=,args=', '-p', String(identity.pid)])
     expect(stdout.trim()).toMatch(new RegExp(`^${identity.pid} .*anteroom-${id},`))
     expect((await stat(vmmFiles(directory).qmp)).mode & 0o777).toBe(0o600)
+  })
+
+  test('sees of the host’s files its machine’s directory alone, and may write nothing there', async () => {
+    const { identity } = await startVmm(spec(), scope)
+    const proc = `/proc/${identity.pid}`
+    expect(await readlink(`${proc}/root`)).toBe(directory)
+    expect(await readlink(`${proc}/cwd`)).toBe(directory)
+    expect((await readdir(`${proc}/root/`)).sort()).toEqual(['console.log', 'qmp.sock', 'vmm.json', 'vmm.log'])
+    // All of it belongs to whoever started it, and is for nobody else.
+    for (const path of ['', ...(await readdir(directory))]) {
+      const { uid, mode } = await stat(join(directory, path))
+      expect([path, uid, mode & 0o077]).toEqual([path, process.getuid?.(), path === 'console.log' ? mode & 0o044 : 0])
+    }
+  })
+
+  test('has limits of its user: threads, open files, sizes of files, no core', async () => {
+    const { identity } = await startVmm(spec(), scope)
+    const limits = await readFile(`/proc/${identity.pid}/limits`, 'utf8')
+    const hard = (name: string) => new RegExp(`^${name} +\\S+ +(\\S+)`, 'm').exec(limits)?.[1]
+    expect(['Max processes', 'Max open files', 'Max file size', 'Max core file size'].map(hard)).toEqual([
+      ...['256', '1024', String(16 * 1024 * 1024), '0'],
+    ])
+  })
+
+  test('is limited by a group of its own, as far as the host has any, which goes with the machine', async () => {
+    const limits = limitsOf({ memoryMiB: 256, vcpus: 1, accelerator: 'tcg' })
+    const walls = await measureWalls(instance, limits, scope)
+    const { identity } = await startVmm(spec({ limits }), scope)
+    const groups = await readFile(`/proc/${identity.pid}/cgroup`, 'utf8')
+    const mounts = await findCgroupMounts()
+    const own = (controller: CgroupController) => join(mounts?.parents[controller] ?? '', `anteroom-${instance}-${id}`)
+    for (const controller of walls.limited) {
+      expect(groups).toMatch(new RegExp(`^\\d+:(.*\\b${controller}\\b.*)?:.*anteroom-${instance}-${id}$`, 'm'))
+      expect(await readFile(join(own(controller), 'cgroup.procs'), 'utf8')).toBe(`${identity.pid}\n`)
+    }
+    const memory = { 1: 'memory.limit_in_bytes', 2: 'memory.max' } as const
+    if (walls.cgroupVersion !== null && walls.limited.includes('memory'))
+      expect(Number(await readFile(join(own('memory'), memory[walls.cgroupVersion]), 'utf8'))).toBe(1792 * 1024 * 1024)
+    expect(await confinedMachines(instance)).toEqual(walls.limited.length > 0 ? [id] : [])
+    await end(identity, scope)
+    await release(instance, id, scope)
+    expect(await confinedMachines(instance)).toEqual([])
   })
 
   test('yields to the controller, as a process and as a session', async () => {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { chmod, type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, Scope, systemErrorCode } from '@anteroom/base'
+import { confine, release } from './cgroup.ts'
 import { end, identityOf, type ProcessIdentity } from './process-identity.ts'
 import { fileNames, stateDescriptor, vmmCommand } from './qemu-arguments.ts'
 import { qemuVersion } from './qemu-version.ts'
@@ -43,12 +44,20 @@ export async function startVmm(spec: VmmSpec, scope: Scope): Promise<Vmm> {
     const { pid } = child
     const identity = pid === undefined ? undefined : await identityOf(pid)
     if (!identity) throw await exited(spec, child)
-    // In a scope of its own: by then this one is over.
-    scope.undo(() => end(identity, Scope.root(`end of machine ${spec.id}`, scope.log, scope.clock)))
+    scope.undo(() => takeBack(spec, identity, scope))
+    // Before the guest has any memory: what was taken earlier is not counted.
+    if (spec.limits) await confine(spec, identity.pid, spec.limits, scope)
     await writeVmmIdentity(spec.directory, identity)
     await Promise.all([bringUp(spec, child, scope), yieldToOthers(identity.pid, scope)])
     return { id: spec.id, identity }
   })
+}
+
+/** In a scope of its own: by then that of the start is over. */
+async function takeBack(spec: VmmSpec, identity: ProcessIdentity, { log, clock }: Scope): Promise<void> {
+  const scope = Scope.root(`end of machine ${spec.id}`, log, clock)
+  await end(identity, scope)
+  if (spec.limits) await release(spec.instance, spec.id, scope)
 }
 
 /** undefined when the machine's directory names none that can be read; then `findVmms` still finds it. */

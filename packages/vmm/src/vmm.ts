@@ -1,5 +1,6 @@
 /** Virtual machine monitor processes: start, identify, speak to, end, find. Today's monitor is QEMU. */
 export { type Acceleration, type MeasureOptions, measureAccelerator } from './accelerator.ts'
+export { confinedMachines, release, type VmmLimits } from './cgroup.ts'
 export { type FoundVmm, findVmms } from './find-vmms.ts'
 export { end, isAlive, type ProcessIdentity } from './process-identity.ts'
 export { machineSignature } from './qemu-arguments.ts'
@@ -9,3 +10,4 @@ export { saveVmm } from './save-vmm.ts'
 export type { Accelerator, VmmNetwork, VmmOrigin, VmmSpec } from './spec.ts'
 export { readVmmIdentity, startVmm, type Vmm, vmmFiles, writeVmmIdentity } from './start-vmm.ts'
 export { tailOf } from './tail.ts'
+export { limitsOf, measureWalls, type VmmWalls } from './vmm-walls.ts'

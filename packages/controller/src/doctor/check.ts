@@ -1,5 +1,6 @@
 import type { AppError, Clock, Scope } from '@anteroom/base'
 import type { DoctorCheckName, Verdict } from '@anteroom/contract'
+import type { VmmWalls } from '@anteroom/vmm'
 import type { Audit } from '../audit/audit.ts'
 import type { Config } from '../config.ts'
 import type { Firewall, HostMeasurement, Slots } from '../host/host.ts'
@@ -25,6 +26,8 @@ export interface Patient {
   /** Builds what is missing; null: no controller runs that would. */
   readonly snapshots: Pick<Snapshots, 'reject' | 'rebuild'> | null
   readonly measureHost: () => Promise<HostMeasurement>
+  /** What holds each monitor. */
+  readonly measureWalls: (scope: Scope) => Promise<VmmWalls>
   /** Slots that are made ahead of need: no lease names them. */
   readonly slotsAhead: ReadonlySet<number>
   /** null: no controller runs that would set it. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newId, Scope, silentLog, systemClock } from '@anteroom/base'
 import { type DoctorCheck, type DoctorCheckName, doctorReport } from '@anteroom/contract'
+import type { VmmWalls } from '@anteroom/vmm'
 import { sql } from 'kysely'
 import { publishSnapshot, writeMonitor } from '../../test/publish-snapshot.ts'
 import { FakeSlots, imageOf } from '../../test/session-world.ts'
@@ -28,6 +29,11 @@ export const image = {
 
 export const imagesOf = (current: () => Promise<typeof image>, unused: string[] = []): Patient['images'] =>
   ({ current, unused: async () => unused, collect: async () => unused.splice(0) }) as unknown as Patient['images']
+
+export const walls: VmmWalls = {
+  ...{ ownUser: true, cgroupVersion: 2, limited: ['memory', 'cpu', 'pids'] },
+  limits: { memoryMiB: 2048, processors: 3, threads: 256 },
+}
 
 export const firewallOf = (state: FirewallState): NonNullable<Patient['firewall']> => ({
   look: async () => state,
@@ -60,6 +66,7 @@ export class Ward {
       images: imagesOf(async () => image),
       snapshots: null,
       measureHost: async () => measurement,
+      measureWalls: async () => walls,
       slotsAhead: new Set(),
       firewall: firewallOf({ inForce: true, why: null, refused: 0 }),
       sweep: async (sweeping) => {

@@ -9,7 +9,7 @@ import { FakeSlots } from '../../test/session-world.ts'
 import { testAudit } from '../../test/test-audit.ts'
 import type { Config } from '../config.ts'
 import { createFakeDriver, type FakeHost } from '../machines/fake/fake-driver.ts'
-import { firewallOf, image, imagesOf, measurement, scope, Ward } from './doctor.fixture.ts'
+import { firewallOf, image, imagesOf, measurement, scope, Ward, walls } from './doctor.fixture.ts'
 import { examine, type Patient } from './doctor.ts'
 
 let ward: Ward
@@ -100,6 +100,20 @@ const breaks: readonly [DoctorCheckName, string, Break, DoctorCheck['verdict'], 
     },
     'failed',
     /cannot be used: .*memory/,
+  ],
+  [
+    'vmm_limits',
+    'cannot be set',
+    () => ({ measureWalls: async () => ({ ...walls, cgroupVersion: null, limited: [] }) }),
+    'warning',
+    /^memory and processors of a monitor are not limited$/,
+  ],
+  [
+    'vmm_limits',
+    'need root',
+    () => ({ measureWalls: async () => ({ ...walls, ownUser: false, limited: ['memory', 'cpu'] as const }) }),
+    'warning',
+    /run as the controller’s user, and see its files; threads of a monitor are not limited/,
   ],
   [
     'network',

@@ -23,11 +23,12 @@ import { snapshot } from './checks/snapshot.ts'
 import { store } from './checks/store.ts'
 import { vaultKey } from './checks/vault-key.ts'
 import { vmm } from './checks/vmm.ts'
+import { vmmLimits } from './checks/vmm-limits.ts'
 
 export type { Opened, Patient } from './check.ts'
 
 const checks: readonly Check[] = [
-  ...[vmm, acceleration, image, snapshot, network, firewall, addresses, memory, load],
+  ...[vmm, vmmLimits, acceleration, image, snapshot, network, firewall, addresses, memory, load],
   ...[disk, clock, store, integrity, audit, vaultKey, port, certificate, evidence, log, files, leftovers],
 ]
 

@@ -3,12 +3,15 @@ import { join } from 'node:path'
 import { AppError, createSerialiser, type Scope, systemErrorCode } from '@anteroom/base'
 import { type MachineState, machineId } from '@anteroom/contract'
 import {
+  confinedMachines,
   end,
   type FoundVmm,
   findVmms,
   isAlive,
+  limitsOf,
   type ProcessIdentity,
   readVmmIdentity,
+  release,
   startVmm,
   tailOf,
   type VmmNetwork,
@@ -81,6 +84,7 @@ export class QemuDriver implements MachineDriver {
       // There is nothing to save: no disk of a machine is writable.
       for (let process = await this.#processOf(id); process; process = await this.#processOf(id))
         await end(process, scope)
+      await release(this.#instance, id, scope)
       await rm(this.#directoryOf(id), { recursive: true, force: true })
     })
   }
@@ -91,7 +95,8 @@ export class QemuDriver implements MachineDriver {
       throw error
     })
     const processes = (await findVmms(this.#instance)).map((vmm) => vmm.id)
-    return [...new Set([...directories, ...processes])].filter((id) => machineId.safeParse(id).success)
+    const groups = await confinedMachines(this.#instance)
+    return [...new Set([...directories, ...processes, ...groups])].filter((id) => machineId.safeParse(id).success)
   }
 
   async evidence(id: string): Promise<MachineEvidence> {
@@ -138,6 +143,7 @@ export class QemuDriver implements MachineDriver {
       await startVmm(
         {
           ...{ id, instance: this.#instance, binary: this.#binary, accelerator, directory, memoryMiB, vcpus, rootfs },
+          limits: limitsOf({ memoryMiB, vcpus, accelerator }),
           ...{ wanted, runAs: slot.vmmUid, network: this.#networkOf(slot) },
           origin: snapshot
             ? { kind: 'snapshot', ...snapshotFiles(snapshot) }
