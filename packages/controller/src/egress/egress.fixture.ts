@@ -4,6 +4,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { newId } from '@anteroom/base'
+import { defaultProjectId } from '@anteroom/contract'
 import type { Store } from '../store/store.ts'
 
 export async function listen(server: Server): Promise<number> {
@@ -59,7 +60,13 @@ export class Guest {
 /** A session's row and no more of it. */
 export async function newSession({ db }: Store): Promise<string> {
   const id = newId('session')
-  const words = { provider: 'site', provider_definition: '{}', subject: 'me', entry_hash: id }
+  const words = {
+    provider: 'site',
+    provider_definition: '{}',
+    subject: 'me',
+    entry_hash: id,
+    project_id: defaultProjectId,
+  }
   const row = {
     id,
     version: 1,

@@ -39,6 +39,7 @@ const owners: Partial<Record<keyof Tables, Owner | { readonly of: Owner; readonl
   stages: { of: 'sessions', by: 'session_id' },
   events: { of: 'sessions', by: 'session_id' },
   tickets: { of: 'sessions', by: 'session_id' },
+  egress_hosts: { of: 'sessions', by: 'session_id' },
   machines: { of: 'sessions', by: 'session_id' },
   credentials: { of: 'connections', by: 'connection_id' },
 }

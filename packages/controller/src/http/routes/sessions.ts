@@ -128,7 +128,7 @@ export function sessionRoutes(app: HttpApp, context: RouteContext): void {
         response: { 200: sessionEgress },
       },
     },
-    ({ params }) => sessions.egress(params.id),
+    (request) => reached(request).egress(request.params.id),
   )
   sessionActions(app, context)
   sessionEvents(app, context)
