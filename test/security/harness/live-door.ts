@@ -13,8 +13,8 @@ export async function openDoor(options: EdgeOptions = {}) {
     // What it is sent is not looked at, but taken.
     socket.resume()
   })
-  const readySession = async () => {
-    const session = await edge.newSession()
+  const readySession = async (projectId?: string) => {
+    const session = await edge.newSession(projectId)
     await edge.makeReady(session.id, machine.endpoint)
     return session
   }

@@ -1,7 +1,17 @@
 import { newId } from '@anteroom/base'
-import { defaultProjectId, type ErrorCode, keyScopes } from '@anteroom/contract'
+import { type ErrorCode, keyScopes } from '@anteroom/contract'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RouteEntry } from './route-table.ts'
+import {
+  addressOf,
+  comparable,
+  forgedKeys,
+  idsOfNothing,
+  newTenant,
+  newThings,
+  overKeys,
+  statementsOf,
+} from './test/access-matrix.ts'
 import { type Edge, problemOf, startEdge } from './test/running-edge.ts'
 
 // The routes must be known before the tests are declared; the matrix then holds whatever is registered.
@@ -15,14 +25,9 @@ const isMutating = ({ method }: RouteEntry): boolean => method !== 'GET'
 const titled = (routes: RouteEntry[]) => routes.map((route) => ({ name: `${route.method} ${route.url}`, route }))
 
 /** The route's address with ids of things that exist, made for this call. */
-async function addressOf({ url }: RouteEntry): Promise<string> {
-  if (url.startsWith('/v1/projects')) return url.replace(':id', defaultProjectId)
-  if (url.startsWith('/v1/keys')) return url.replace(':id', idOfKey(await edge.key('operator')))
-  const session = await edge.newSession()
-  return url.replace(':id', url.startsWith('/v1/connections') ? (session.connection_id ?? '') : session.id)
-}
+const addressFor = async ({ url }: RouteEntry): Promise<string> => addressOf(url, await newThings(edge))
 
-const idOfKey = (secret: string): string => `key_${secret.split('_')[1]}`
+const by = (key: string) => ({ authorization: `Bearer ${key}` })
 
 /** Status and code; the body of an event stream never ends. */
 async function outcome(response: Promise<Response>): Promise<{ status: number; code?: ErrorCode }> {
@@ -63,7 +68,7 @@ test('a route that does not say who may call it cannot be registered', async () 
 
 describe.each(titled(guarded))('$name', ({ route }) => {
   test('refuses nobody and unknown keys', async () => {
-    const address = await addressOf(route)
+    const address = await addressFor(route)
     const refused = { status: 401, code: 'unauthenticated' }
     expect(await call(route, address, { nobody: '' })).toEqual(refused)
     expect(await call(route, address, { authorization: 'Bearer nonsense' })).toEqual(refused)
@@ -77,20 +82,20 @@ describe.each(titled(guarded))('$name', ({ route }) => {
 
   test('refuses a key with every other scope', async () => {
     const key = await edge.key(...keyScopes.filter((scope) => scope !== route.access.scope))
-    const answer = await call(route, await addressOf(route), { authorization: `Bearer ${key}` })
+    const answer = await call(route, await addressFor(route), { authorization: `Bearer ${key}` })
     expect(answer).toEqual({ status: 403, code: 'forbidden' })
   })
 
   test('serves a key with its scope alone', async () => {
     const key = await edge.key(...keyScopes.filter((scope) => scope === route.access.scope))
-    const { status } = await call(route, await addressOf(route), { authorization: `Bearer ${key}` })
+    const { status } = await call(route, await addressFor(route), { authorization: `Bearer ${key}` })
     expect([401, 403, 404, 405]).not.toContain(status)
     expect(status).toBeLessThan(500)
   })
 
   test('hides the session of another visitor, and everything that is not a session', async () => {
     const cookie = await edge.visitorOf(await edge.newSession())
-    const address = await addressOf(route)
+    const address = await addressFor(route)
     const as = (cookie: string) => call(route, address, { cookie, 'x-anteroom-request': '1' })
     expect(await as(cookie)).toEqual({ status: 401, code: 'unauthenticated' })
     // Under the name of the cookie that belongs here it is still the other's.
@@ -101,7 +106,7 @@ describe.each(titled(guarded))('$name', ({ route }) => {
 
   test('serves the operator by cookie, except what is for keys only', async () => {
     const cookie = await edge.operatorVisit()
-    const { status, code } = await call(route, await addressOf(route), { cookie, 'x-anteroom-request': '1' })
+    const { status, code } = await call(route, await addressFor(route), { cookie, 'x-anteroom-request': '1' })
     if (route.access.keysOnly) expect(code).toBe('forbidden')
     else expect([401, 403, 404, 405]).not.toContain(status)
   })
@@ -110,7 +115,7 @@ describe.each(titled(guarded))('$name', ({ route }) => {
 describe.each(titled(guarded.filter(isMutating)))('$name', ({ route }) => {
   test('refuses a cookie without the header, or from another origin', async () => {
     const cookie = await edge.operatorVisit()
-    const address = await addressOf(route)
+    const address = await addressFor(route)
     const refused = { status: 403, code: 'origin_refused' }
     expect(await call(route, address, { cookie })).toEqual(refused)
     for (const origin of ['http://evil.test', edge.url.replace(/\d+$/, '1'), 'null'])
@@ -124,6 +129,47 @@ describe.each(titled(guarded.filter(mayVisit)))('$name', ({ route }) => {
     const headers = { cookie: await edge.visitorOf(session), origin: edge.url, 'x-anteroom-request': '1' }
     const { status } = await call(route, route.url.replace(':id', session.id), headers)
     expect([401, 403, 404, 405]).not.toContain(status)
+  })
+})
+
+/** A key in force that has its own scope, and for a tenant every other. */
+const tenant = await newTenant(edge)
+const over = await overKeys(edge)
+const forged = forgedKeys(edge.operatorKey)
+const isOperators = ({ access }: RouteEntry): boolean => access.scope === 'operator'
+const hasId = ({ url }: RouteEntry): boolean => url.includes(':id')
+
+describe.each(titled(guarded))('$name', ({ route }) => {
+  test.each(Object.entries({ ...over, ...forged }))('refuses a key %s', async (_why, key) => {
+    expect(await call(route, await addressFor(route), by(key))).toEqual({ status: 401, code: 'unauthenticated' })
+  })
+})
+
+describe.each(titled(guarded.filter((route) => hasId(route) && !isOperators(route))))('$name', ({ route }) => {
+  test('serves the project whose thing it is', async () => {
+    const address = addressOf(route.url, await newThings(edge, tenant.projectId))
+    expect([401, 403, 404, 405]).not.toContain((await call(route, address, by(tenant.key))).status)
+  })
+
+  test('gives for a thing of another project what it gives for none: every byte of the answer, by the same statements', async () => {
+    const ask = (address: string) =>
+      statementsOf(async () => await comparable(await edge.call(route.method, address, undefined, by(tenant.key))))
+    const nothing = addressOf(route.url, idsOfNothing())
+    // What is noted once a minute is noted now.
+    await ask(nothing)
+    const [others, none] = [await ask(await addressFor(route)), await ask(nothing)]
+    expect(others).toEqual(none)
+    expect(none.result.status).toBe(404)
+    expect(none.statements.length).toBeGreaterThan(1)
+  })
+})
+
+describe.each(titled(guarded.filter((route) => hasId(route) && isOperators(route))))('$name', ({ route }) => {
+  test('gives not_found for an id of nothing, and is not for a project', async () => {
+    const address = addressOf(route.url, idsOfNothing())
+    expect(await call(route, address, by(edge.operatorKey))).toEqual({ status: 404, code: 'not_found' })
+    const things = addressOf(route.url, await newThings(edge, tenant.projectId))
+    expect(await call(route, things, by(tenant.key))).toEqual({ status: 403, code: 'forbidden' })
   })
 })
 

@@ -30,6 +30,8 @@ interface Described {
     readonly schema: Schema
   }[]
   readonly requestBody?: Content
+  /** Which ways of saying who one is open it, each with its scopes. */
+  readonly security?: readonly Readonly<Record<string, readonly string[]>>[]
   readonly responses: Readonly<Record<string, Content>>
 }
 
