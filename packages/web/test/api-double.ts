@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
 import {
+  type AuditEntry,
   type Connection,
   type Diagnosis,
   type DoctorReport,
@@ -52,8 +53,10 @@ export class ApiDouble {
     doctor: DoctorReport
     diagnosis: Diagnosis
     egress: EgressHost[]
+    /** Newest first. */
+    audit: AuditEntry[]
   } = {
-    ...{ providers: [], problems: [], sessions: [], connections: [], machines: [], images: [] },
+    ...{ providers: [], problems: [], sessions: [], connections: [], machines: [], images: [], audit: [] },
     ...{ pool: samplePool, doctor: sampleDoctor, diagnosis: sampleDiagnosis, egress: [] },
   }
   /** Requests that changed something: `POST /v1/…`. */
@@ -163,7 +166,7 @@ export class ApiDouble {
     const cookies = request.headers.cookie ?? ''
     const isVisitor = call.includes('/SESSION/') && cookies.includes('visit=')
     if (!isVisitor && !cookies.includes('operator=')) return problem('unauthenticated')
-    const resource = this.#resource(call, body)
+    const resource = call === 'GET /v1/audit' ? this.#audit(request) : this.#resource(call, body)
     if (this.#held && call === 'GET /v1/sessions/SESSION/page') {
       this.#held.count++
       await this.#held.released
@@ -198,6 +201,18 @@ export class ApiDouble {
       first_connect_expires_at: session.first_connect_expires_at && inSeconds(300),
     }
     return json(this.session)
+  }
+
+  #audit({ url }: IncomingMessage): Reply {
+    const asked = new URL(url ?? '/', this.url).searchParams
+    const fits = ({ seq, action, actor, target }: AuditEntry): boolean =>
+      action === (asked.get('action') ?? action) &&
+      actor.kind === (asked.get('actor') ?? actor.kind) &&
+      target.id === (asked.get('target') ?? target.id) &&
+      seq < Number(asked.get('cursor') ?? Number.POSITIVE_INFINITY)
+    const found = this.operator.audit.filter(fits)
+    const items = found.slice(0, Number(asked.get('limit')))
+    return json({ items, next_cursor: items.length < found.length ? String(items.at(-1)?.seq) : null })
   }
 
   #resource(call: string, body: Record<string, unknown>): Reply {

@@ -1,4 +1,5 @@
 import {
+  type AuditEntry,
   type Connection,
   type Diagnosis,
   type DoctorReport,
@@ -221,3 +222,61 @@ export const sampleEgress: EgressHost[] = [
     ...{ bytes_up: 0, bytes_down: 0, reason: 'login.partner-with-quite-a-long-name.example.com:443: ETIMEOUT' },
   }),
 ]
+
+/** Of an audit, newest first. */
+export const sampleAudit: AuditEntry[] = [
+  {
+    action: 'credential.read',
+    actor: { kind: 'key', id: id('key', 'b') },
+    target: { kind: 'connection', id: id('con', 'c') },
+    details: { credential: id('crd', 'a'), version: 2 },
+  },
+  {
+    action: 'session.ended',
+    actor: { kind: 'controller', id: null },
+    target: { kind: 'session', id: id('ses', 'd') },
+    details: { outcome: 'completed', code: null },
+  },
+  {
+    action: 'credential.stored',
+    actor: { kind: 'controller', id: null },
+    target: { kind: 'connection', id: id('con', 'c') },
+    details: { version: 2 },
+  },
+  {
+    action: 'ticket.used',
+    actor: { kind: 'nobody', id: null },
+    target: { kind: 'session', id: id('ses', 'd') },
+    details: { access: 'control', again: false },
+  },
+  {
+    action: 'entry.refused',
+    actor: { kind: 'nobody', id: null },
+    target: { kind: 'session', id: id('ses', 'd') },
+    outcome: 'refused',
+    details: { reason: 'used' },
+  },
+  {
+    action: 'entry.used',
+    actor: { kind: 'visitor', id: id('ses', 'd') },
+    target: { kind: 'session', id: id('ses', 'd') },
+    details: {},
+  },
+  {
+    action: 'session.created',
+    actor: { kind: 'key', id: id('key', 'b') },
+    target: { kind: 'session', id: id('ses', 'd') },
+    details: { provider: 'demo', connection: id('con', 'c') },
+  },
+  {
+    action: 'controller.started',
+    actor: { kind: 'controller', id: null },
+    target: { kind: 'controller', id: null },
+    details: {},
+  },
+].map((entry, index, all) => ({
+  ...{ seq: all.length - index, at: agoMs(index * 45_000), outcome: 'done', request_id: null },
+  client_address: entry.actor.kind === 'controller' ? null : '192.0.2.7',
+  ...{ previous_hash: '0'.repeat(64), hash: '1'.repeat(64) },
+  ...(entry as Pick<AuditEntry, 'action' | 'actor' | 'target' | 'details'>),
+}))

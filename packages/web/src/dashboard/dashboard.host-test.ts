@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { pagesInBrowser } from '../../test/pages-in-browser.ts'
 import {
   failed,
+  sampleAudit,
   sampleConnection,
   sampleDiagnosis,
   sampleDoctor,
@@ -121,4 +122,33 @@ test('a used sign-in link says how to get a new one', async () => {
   await page.goto(`${pages.api.url}/sign-in#token=used`)
   await page.getByText('This sign-in link is used up').waitFor()
   await page.getByText('npm start').waitFor()
+})
+
+test('the dashboard tells who did what, by what, by whom, to which, a page at a time', async () => {
+  const [first] = sampleAudit
+  if (!first) throw new Error('the sample has no entry')
+  pages.api.operator.audit = [
+    ...sampleAudit.map((entry) => ({ ...entry, seq: entry.seq + 40 })),
+    ...Array.from({ length: 40 }, (_, n) => ({ ...first, seq: 40 - n, action: 'session.extended' as const })),
+  ]
+  const page = await newPage()
+  await page.goto(`${pages.api.url}/sign-in#token=once`)
+  const audit = page.getByRole('region', { name: 'Audit' })
+  await audit.getByRole('cell', { name: /credential\.read/ }).waitFor()
+  expect(await audit.getByRole('row').count()).toBe(26)
+
+  await page.getByRole('button', { name: 'Older' }).click()
+  await audit.getByRole('cell', { name: /credential\.read/ }).waitFor({ state: 'detached' })
+  await page.getByRole('button', { name: 'Newer' }).click()
+  await audit.getByRole('cell', { name: /credential\.read/ }).waitFor()
+
+  await audit.getByLabel('What').selectOption('entry.refused')
+  await expect.poll(() => audit.getByRole('row').count()).toBe(2)
+  await audit.getByText('refused', { exact: true }).waitFor()
+  await audit.getByLabel('What').selectOption('Everything')
+  await audit.getByLabel('By').selectOption('Account owners')
+  await audit.getByRole('cell', { name: /account owner of/ }).waitFor()
+  await audit.getByLabel('By').selectOption('Everybody')
+  await audit.getByRole('searchbox', { name: 'To' }).fill(`ses_${'x'.repeat(24)}`)
+  await audit.getByText('Nothing like this was done.').waitFor()
 })

@@ -1,6 +1,7 @@
 import type { Connection, DoctorReport, Image, Machine, PoolStatus, ProviderSummary, Session } from '@anteroom/contract'
 import { ApiProblem } from '../api/api.ts'
 import { Licences } from '../design/licences.tsx'
+import { Audit } from './audit.tsx'
 import { Connections } from './connections.tsx'
 import styles from './dashboard.module.css'
 import { Doctor, DoctorAlarm } from './doctor.tsx'
@@ -51,6 +52,7 @@ export function Dashboard() {
         <div id="doctor">
           <Doctor report={doctor.data} isLooking={doctor.isFetching} onLook={() => void doctor.refetch()} />
         </div>
+        <Audit />
         <Host machines={machines.data?.items} images={images.data?.items} pool={pool.data} />
       </main>
       <footer className={styles.footer}>

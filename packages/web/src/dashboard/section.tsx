@@ -9,6 +9,8 @@ interface SectionProps<T extends readonly unknown[]> {
   readonly count?: boolean
   /** What to say when there are none. */
   readonly none: ReactNode
+  /** Between the title and the items, also where there are none. */
+  readonly above?: ReactNode
   children(items: T): ReactNode
 }
 
@@ -17,6 +19,7 @@ export function Section<const T extends readonly unknown[]>({
   items,
   count = true,
   none,
+  above,
   children,
 }: SectionProps<T>) {
   return (
@@ -25,6 +28,7 @@ export function Section<const T extends readonly unknown[]>({
         {title}{' '}
         {count && items !== undefined && items.length > 0 && <span className={styles.count}>{items.length}</span>}
       </h2>
+      {above}
       {items === undefined && <p className={styles.none}>Loading…</p>}
       {items?.length === 0 && <p className={styles.none}>{none}</p>}
       {items !== undefined && items.length > 0 && children(items)}
