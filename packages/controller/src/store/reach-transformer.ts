@@ -88,8 +88,13 @@ export class ReachTransformer extends OperationNodeTransformer {
     return this.#confined(inner, inner.from.froms)
   }
 
-  /** In the join itself: in `where`, the condition would make an inner join of an outer one. */
+  /**
+   * In the join itself: in `where`, the condition would make an inner join of an outer one. A right or full join keeps what its
+   * condition leaves out.
+   */
   protected override transformJoin(node: JoinNode): JoinNode {
+    if (node.joinType !== 'InnerJoin' && node.joinType !== 'LeftJoin')
+      throw refused(`a join of the kind ${node.joinType}`)
     const inner = super.transformJoin(node)
     const condition = this.#conditionOf(inner.table)
     if (!condition) return inner
@@ -103,6 +108,9 @@ export class ReachTransformer extends OperationNodeTransformer {
     const at = node.columns?.findIndex(({ column }) => column.name === 'project_id') ?? -1
     if (!('projectId' in this.#reach) || (table !== 'sessions' && table !== 'connections'))
       throw refused(`to insert into ${table}`)
+    // What is there already under that id may be another's.
+    if (node.replace || node.orAction || (node.onConflict && !node.onConflict.doNothing))
+      throw refused(`to replace rows of ${table} by inserting`)
     if (at < 0 || !node.values || !ValuesNode.is(node.values))
       throw refused(`to insert into ${table} without a project`)
     for (const row of node.values.values)

@@ -156,6 +156,12 @@ describe('two projects that hold the same', () => {
     await expect(copy.execute()).rejects.toThrow('without a project')
     const move = db.updateTable('connections').set({ project_id: other.projectId })
     await expect(move.execute()).rejects.toThrow('to move a row')
+    const taken = { ...sessionRow(mine.projectId), id: other.session }
+    const replace = db.replaceInto('sessions').values(taken)
+    const orReplace = db.insertInto('sessions').orReplace().values(taken)
+    const upsert = db.insertInto('sessions').values(taken)
+    const onId = upsert.onConflict((conflict) => conflict.column('id').doUpdateSet({ subject: 'eve' }))
+    for (const query of [replace, orReplace, onId]) await expect(query.execute()).rejects.toThrow('to replace rows')
     const again = { ...connectionRow(mine.projectId), subject: 'ada' }
     const onConflict = db
       .insertInto('connections')
@@ -195,9 +201,19 @@ describe('two projects that hold the same', () => {
     const named = db.with('all_of_them', (inner) => inner.selectFrom('sessions').select('id'))
     await expect(named.selectFrom('all_of_them').select('id').execute()).rejects.toThrow('the table all_of_them')
     await expect(db.schema.dropTable('sessions').execute()).rejects.toThrow('not within reach')
-    await expect(db.selectFrom('sessions').crossJoin('connections').selectAll().execute()).rejects.toThrow(
-      'without a condition',
-    )
+    const { session } = mine
+    const joins = [
+      db.selectFrom('sessions').crossJoin('connections').select('sessions.id'),
+      db
+        .selectFrom('sessions')
+        .rightJoin('connections', (join) => join.on('sessions.id', '=', session))
+        .select('connections.id'),
+      db
+        .selectFrom('sessions')
+        .fullJoin('connections', (join) => join.on('sessions.id', '=', session))
+        .select('connections.id'),
+    ]
+    for (const join of joins) await expect(join.execute()).rejects.toThrow('a join of the kind')
     const withSchema = db.withSchema('main').selectFrom('sessions').selectAll()
     await expect(withSchema.execute()).rejects.toThrow('not within reach')
   })
