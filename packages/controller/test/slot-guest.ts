@@ -12,6 +12,8 @@ export type Reached = 'connected' | 'refused' | 'no answer'
 export interface Target {
   readonly ip: string
   readonly port: number
+  /** Address that its packets say they come from; left out: its own. */
+  readonly from?: string
 }
 
 const listener = `
@@ -26,8 +28,8 @@ for (const port of ports)
 const dialler = `
 const { connect } = require('node:net')
 const [targets, waitMs] = JSON.parse(process.argv[1])
-const dial = ({ ip, port }) => new Promise((resolve) => {
-  const socket = connect({ host: ip, port, timeout: waitMs })
+const dial = ({ ip, port, from }) => new Promise((resolve) => {
+  const socket = connect({ host: ip, port, timeout: waitMs, ...(from && { localAddress: from }) })
   const end = (how) => { socket.destroy(); resolve(how) }
   socket.once('connect', () => end('connected'))
   socket.once('timeout', () => end('no answer'))
@@ -85,6 +87,13 @@ export class SlotGuest {
   /** What a monitor in the slot's own namespace reaches. */
   dialFromMonitor(targets: readonly Target[], waitMs = 500): Promise<Reached[]> {
     return dialIn(this.#slotNamespace, targets, waitMs)
+  }
+
+  /** Lets it write another address into its packets, for a while. */
+  async take(address: string): Promise<AsyncDisposable> {
+    const change = (how: 'add' | 'delete') => ip('-n', this.#namespace, 'addr', how, `${address}/32`, 'dev', 'eth0')
+    await change('add')
+    return { [Symbol.asyncDispose]: async () => void (await change('delete')) }
   }
 
   async close(): Promise<void> {

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { runCommand, Scope, silentLog } from '@anteroom/base'
 import { agentPort, rfbPort } from '@anteroom/contract'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { containerOn } from '../../test/container.ts'
 import { dialAs, SlotGuest } from '../../test/slot-guest.ts'
 import { createFirewall, type Firewall, removeFirewall } from './firewall.ts'
 import { firewallTable } from './firewall-ruleset.ts'
@@ -52,10 +52,11 @@ describe('around tap slots', () => {
   })
 
   test('a container that this host forwards for reaches nothing, translated or not', async () => {
-    await using container = await containerOn(`${net}.64/30`, `${net}.65`, `${net}.66`)
-    expect(await container.dial(ports[0])).toBe('connected')
+    await using container = await containerOn({ tag, slot, network: `${net}.64`, host: `${net}.65`, own: `${net}.66` })
+    const port = { ip: slot.ip, port: agentPort }
+    expect(await container.dial(port)).toBe('connected')
     await firewall.ensure(scope)
-    expect(await container.dial(ports[0])).not.toBe('connected')
+    expect(await container.dial(port)).toBe('refused')
     expect((await firewall.look(scope)).refused).toBeGreaterThan(0)
   })
 
@@ -138,34 +139,3 @@ async function listenOn(address: string): Promise<Server> {
 }
 
 const portOf = (server: Server): number => (server.address() as { port: number }).port
-
-/** A namespace with this host as its router, which translates its addresses as Docker does. */
-async function containerOn(network: string, host: string, own: string) {
-  const [name, translation] = [`ct${tag}`, `anteroom_test_${tag}`]
-  const ip = (...args: string[]) => runCommand(scope, 'ip', args)
-  await ip('netns', 'add', name)
-  await ip('link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name)
-  await ip('addr', 'add', `${host}/30`, 'dev', name)
-  await ip('link', 'set', name, 'up')
-  await ip('-n', name, 'addr', 'add', `${own}/30`, 'dev', 'eth0')
-  await ip('-n', name, 'link', 'set', 'eth0', 'up')
-  await ip('-n', name, 'route', 'add', 'default', 'via', host)
-  // Of these two links alone: the host's own setting stays as it is.
-  for (const link of [name, `ar-${tag}-0`]) await writeFile(`/proc/sys/net/ipv4/conf/${link}/forwarding`, '1')
-  const rules = `table ip ${translation} { chain post { type nat hook postrouting priority srcnat; ip saddr ${network} masquerade; }; }\n`
-  await runCommand(scope, 'nft', ['-f', '-'], { input: rules })
-  return {
-    async dial(target: { ip: string; port: number } | undefined) {
-      const words = ['netns', 'exec', name, 'timeout', '2', 'bash', '-c', 'exec 3<>"/dev/tcp/$0/$1"']
-      return await ip(...words, target?.ip ?? '', `${target?.port}`).then(
-        () => 'connected',
-        () => 'not',
-      )
-    },
-    async [Symbol.asyncDispose]() {
-      await nft('delete', 'table', 'ip', translation)
-      await ip('link', 'delete', name)
-      await ip('netns', 'delete', name)
-    },
-  }
-}
