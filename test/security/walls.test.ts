@@ -181,7 +181,7 @@ attemptTable('walls', [
   {
     id: 'A5',
     attempt: 'a container that this host forwards and translates for connects to a machine’s ports',
-    refusal: 'no answer: nothing is forwarded to a slot',
+    refusal: 'refused: nothing is forwarded to a slot',
     async run(tally) {
       const link = { network: `${net}.64`, host: `${net}.65`, own: `${net}.66` }
       await using container = await containerOn({ tag, slot: one, ...link })

@@ -14,7 +14,14 @@ export const firewallTable = (tag: string): string => `anteroom_${tag}`
 
 /** That opens a connection: everything else of TCP belongs to one that was let through, or to none. */
 const opening = 'tcp flags & (syn | ack) == syn'
-const refuse = (counter: string): string => `counter name ${counter} reject with icmpx type admin-prohibited`
+/** A reset, because the sender of the other answer would try once more after a second before it gives up. */
+const refusal = (what: string): string => `  counter refused_${what} { }
+  chain refuse_${what} {
+    counter name refused_${what}
+    meta l4proto tcp reject with tcp reset
+    reject with icmpx type admin-prohibited
+  }
+`
 
 /**
  * The host's own table about the machines of one state directory. It only ever refuses: what other tables of the host say about
@@ -24,14 +31,11 @@ const refuse = (counter: string): string => `counter name ${counter} reject with
 export function firewallRuleset(guarded: Guarded): string {
   return `
 table inet ${firewallTable(guarded.tag)} {
-  counter refused_processes { }
-  counter refused_monitors { }
-  counter refused_packets { }
-  chain to_machines {
+${['processes', 'monitors', 'packets'].map(refusal).join('')}  chain to_machines {
     meta skuid ${guarded.uid} accept
-    meta skuid != ${guarded.uid} ${refuse('refused_processes')}
+    meta skuid != ${guarded.uid} goto refuse_processes
     # Nobody knows whose socket: no connection of the controller begins like this.
-    ${opening} ${refuse('refused_processes')}
+    ${opening} goto refuse_processes
   }
   chain output {
     type filter hook output priority filter; policy accept;
@@ -43,14 +47,14 @@ ${guarded.kind === 'tap' ? aroundLinks(guarded.tag) : aroundLoopback(guarded.poo
 
 /** A guest that took its monitor over is a process of one of these users. */
 const monitorsAnswerOnly = `    # Monitors answer the controller; they open nothing.
-    meta skuid ${vmmUids.first}-${vmmUids.last} ${opening} ${refuse('refused_monitors')}
-    meta skuid ${vmmUids.first}-${vmmUids.last} meta l4proto != tcp ${refuse('refused_monitors')}
+    meta skuid ${vmmUids.first}-${vmmUids.last} ${opening} goto refuse_monitors
+    meta skuid ${vmmUids.first}-${vmmUids.last} meta l4proto != tcp goto refuse_monitors
 `
 
 /** Neither a container or another host that this one forwards for, nor a machine whose namespace has lost its rules. */
 const aroundLinks = (tag: string): string => `  chain forward {
     type filter hook forward priority filter; policy accept;
-    oifname "ar-${tag}-*" counter name refused_packets drop
+    oifname "ar-${tag}-*" goto refuse_packets
     iifname "ar-${tag}-*" counter name refused_packets drop
   }
   chain input {
