@@ -59,7 +59,7 @@ const folderImports: Record<string, readonly string[]> = {
   ],
   images: [],
   leases: ['host', 'store'],
-  live: ['audit', 'store'],
+  live: ['audit', 'events', 'store'],
   machines: ['host', 'images', 'snapshots'],
   observe: [],
   pool: ['evidence', 'host', 'images', 'leases', 'machines', 'observe', 'snapshots', 'store'],

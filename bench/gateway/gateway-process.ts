@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Scope } from '@anteroom/base'
 import { WebSocketServer } from 'ws'
+import { createEvents } from '../../packages/controller/src/events/events.ts'
 import { createLive, webSocketOptions } from '../../packages/controller/src/live/live.ts'
 import { openStore } from '../../packages/controller/src/store/store.ts'
 import { testAudit } from '../../packages/controller/test/test-audit.ts'
@@ -12,8 +13,18 @@ import { password } from './rfb-load.ts'
 
 const target = Number(process.argv[2])
 const scope = Scope.root('gateway')
+const { clock, log } = scope
 const store = await openStore(':memory:')
-const live = createLive({ store, clock: scope.clock, audit: testAudit({ store }), publicUrl: () => 'http://127.0.0.1' })
+const events = createEvents({ store, clock })
+const live = createLive({
+  store,
+  clock,
+  events,
+  log,
+  audit: testAudit({ store }),
+  maxViewers: 8,
+  publicUrl: () => 'http://127.0.0.1',
+})
 const server = createServer()
 const sockets = new WebSocketServer({ server, ...webSocketOptions })
 const endpoint = { ip: '127.0.0.1', port: target, password }
@@ -25,6 +36,7 @@ sockets.on('connection', (socket) => {
     access: 'control',
     holder: { principal: 'bench', cookie: null, key: null },
     ticket: '',
+    viewerId: '',
   } as const
   void live.serve(admission, endpoint, socket, scope)
 })

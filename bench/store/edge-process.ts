@@ -32,7 +32,7 @@ let url = ''
 const http = await createHttp({
   ...{ sessions: world.sessions, vault, providers, events, audit, access, clock, webRoot },
   connections: createConnections({ store, audit }),
-  live: createLive({ store, clock, audit, publicUrl: () => url }),
+  live: createLive({ store, clock, events, audit, log: silentLog, maxViewers: 8, publicUrl: () => url }),
   log: silentLog,
   config: deps.config,
   images: { list: async () => [] },

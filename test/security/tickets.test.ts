@@ -40,9 +40,15 @@ const refusedWith =
       return codes.includes(answer) ? undefined : answer
     })
 
-const visitorOf = async (session: Parameters<typeof door.edge.visitorOf>[0]) => ({
-  cookie: await door.edge.visitorOf(session),
-})
+/** The cookie of an account owner who has read what it is about, and goes on. */
+async function visitorOf(session: Parameters<typeof door.edge.visitorOf>[0]): Promise<{ cookie: string }> {
+  const cookie = await door.edge.visitorOf(session)
+  const own = { cookie, origin: door.edge.url, 'x-anteroom-request': '1' }
+  const { status } = await door.edge.call('POST', `/v1/sessions/${session.id}/agree`, {}, own)
+  if (status !== 204) throw new Error(`they could not agree: ${status}`)
+  return { cookie }
+}
+
 /** A cookie of another session under the name that this session's has. */
 const renamed = (cookie: string, id: string): string => cookie.replace(/^[^=]+/, `anteroom_visit_${id}`)
 
@@ -278,6 +284,76 @@ attemptTable('tickets', [
       await refused(`for ${origin}, from a program`, integrators)
       await opens(ownPages, { origin: door.edge.url })
       await opens(integrators, { origin })
+    },
+  },
+  {
+    id: 'A1',
+    attempt:
+      "keyboard and mouse of an account owner's screen are taken without consent, by the operator, by keys, by whoever was refused",
+    refusal: '`control_needs_consent`, `forbidden`, `not_found`, `rate_limited`; they see the screen, and no more',
+    async run(tally) {
+      const { edge } = door
+      const session = await door.readySession()
+      const early = await door.ticket(session.id, {}, { access: 'control' })
+      const visitor = await visitorOf(session)
+      const operator = { cookie: await edge.operatorVisit() }
+      const bearer = { authorization: `Bearer ${await edge.key('sessions:write', 'sessions:read')}` }
+      const own = { origin: edge.url, 'x-anteroom-request': '1' }
+      const path = `/v1/sessions/${session.id}`
+      const refusedCall = (
+        variant: string,
+        codes: string[],
+        call: string,
+        body: object,
+        headers: Record<string, string>,
+      ) =>
+        tally.try(variant, async () => {
+          const answer = await edge.call('POST', `${path}/${call}`, body, { ...own, ...headers })
+          const { code = `status ${answer.status}` } = (await answer.json()) as { code?: string }
+          return codes.includes(code) ? undefined : code
+        })
+      await refusedWith(tally, ['control_needs_consent'])(
+        'asked for before they came',
+        door.addressOf(session.id, early),
+      )
+
+      const view = async (headers: Record<string, string>, access: 'control' | 'view') => {
+        const answer = await edge.call('POST', `${path}/tickets`, { access }, { ...own, ...headers })
+        const { ticket, viewer_id } = (await answer.json()) as { ticket: string; viewer_id: string }
+        const socket = new WebSocket(door.addressOf(session.id, ticket), 'binary', { headers })
+        let bytes = 0
+        const isShown = new Promise<void>((resolve) => {
+          socket.on('message', (data: Buffer) => {
+            bytes += data.length
+            if (bytes > 18) resolve()
+          })
+        })
+        await once(socket, 'open')
+        socket.send(Buffer.from('RFB 003.008\n\x01\x01', 'latin1'))
+        await isShown
+        return { socket, viewer_id }
+      }
+      const owner = await view(visitor, 'control')
+      for (const [who, headers] of [
+        ['the operator', operator],
+        ['a key', bearer],
+      ] as const) {
+        await refusedCall(`a ticket for ${who}`, ['control_needs_consent'], 'tickets', { access: 'control' }, headers)
+        const { viewer_id, socket } = await view(headers, 'view')
+        const give = { give: true }
+        await refusedCall(`${who} to itself`, ['forbidden'], `viewers/${viewer_id}/control`, give, headers)
+        await refusedCall(`${who} asks for the owner`, ['not_found'], `viewers/${owner.viewer_id}/ask`, {}, headers)
+        await edge.call('POST', `${path}/viewers/${viewer_id}/ask`, {}, { ...own, ...headers })
+        await edge.call('POST', `${path}/viewers/${viewer_id}/control`, { give: false }, { ...own, ...visitor })
+        await refusedCall(`${who} asks again at once`, ['rate_limited'], `viewers/${viewer_id}/ask`, {}, headers)
+        const seen = await edge.call('GET', `${path}/viewers`, undefined, visitor)
+        const { viewers } = (await seen.json()) as { viewers: { id: string; access: string }[] }
+        await tally.try(`${who} has control after all`, async () =>
+          viewers.some(({ id, access }) => access === 'control' && id !== owner.viewer_id) ? 'control' : undefined,
+        )
+        socket.terminate()
+      }
+      owner.socket.terminate()
     },
   },
 ])

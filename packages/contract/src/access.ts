@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { viewerId } from './ids.ts'
 
 export const keyScopes = [
   'sessions:read',
@@ -20,6 +21,7 @@ export const liveCloseCodes = {
   viewer_stalled: 4004,
   controller_stopping: 4005,
   replaced: 4006,
+  viewers_full: 4007,
 } as const
 export type LiveCloseReason = keyof typeof liveCloseCodes
 
@@ -37,6 +39,34 @@ export const ticket = z.object({
   ticket: z.string(),
   url: z.string(),
   access: z.enum(['control', 'view']),
+  /** Of the view that it opens, among the session's viewers. */
+  viewer_id: viewerId,
   expires_at: z.iso.datetime(),
 })
 export type Ticket = z.infer<typeof ticket>
+
+/** Somebody who sees the screen. */
+export const viewer = z.object({
+  id: viewerId,
+  /** `control`: has keyboard and mouse, which one viewer has at a time. */
+  access: z.enum(['control', 'view']),
+  /** `key`: somebody whom an integrator let in. */
+  by: z.enum(['account_owner', 'operator', 'key']),
+  /** It was opened by whoever asks. */
+  is_you: z.boolean(),
+  asks_for_control: z.boolean(),
+  since: z.iso.datetime(),
+})
+export type Viewer = z.infer<typeof viewer>
+
+export const viewers = z.object({
+  viewers: z.array(viewer),
+  /** How many may look on at a time (`live.max_viewers`). */
+  max_viewers: z.number().int(),
+})
+export type Viewers = z.infer<typeof viewers>
+
+export const answerControl = z.strictObject({
+  /** false: keyboard and mouse stay where they are. */
+  give: z.boolean(),
+})

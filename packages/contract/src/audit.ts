@@ -8,6 +8,8 @@ export const auditActions = [
   'audit.damaged',
   'audit.exported',
   'connection.deleted',
+  'control.answered',
+  'control.asked',
   'controller.started',
   'controller.stopped',
   'credential.read',

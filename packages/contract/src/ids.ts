@@ -33,6 +33,9 @@ export const projectId = idSchema('project')
 /** Of everything that was made before there were projects, or by somebody who names none. */
 export const defaultProjectId = `prj_${'a'.repeat(24)}`
 
+/** `vwr_` and 24 hexadecimal characters, made of the ticket's hash: it says nothing about the ticket. */
+export const viewerId = z.string().regex(/^vwr_[0-9a-f]{24}$/, 'must look like vwr_ and 24 hexadecimal digits')
+
 /** `img_` and the first 24 hexadecimal characters of the SHA-256 of the manifest's content part. */
 export const imageId = z.string().regex(/^img_[0-9a-f]{24}$/)
 

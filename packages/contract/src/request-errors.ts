@@ -142,6 +142,20 @@ export const requestErrors = {
     person: 'The view could not be opened. Reload the page.',
     hint: 'Tickets are single-use and short-lived; request a new one.',
   },
+  control_needs_consent: {
+    status: 409,
+    title: 'Control needs consent',
+    retryable: false,
+    person: 'Keyboard and mouse belong to somebody else. You can look on, and ask for them.',
+    hint: 'Ask for a ticket with `"access": "view"`, open the view, then POST /v1/sessions/{id}/viewers/{viewer_id}/ask.',
+  },
+  viewers_full: {
+    status: 409,
+    title: 'Too many viewers',
+    retryable: true,
+    person: 'Too many people are looking on already.',
+    hint: 'Wait until somebody leaves (GET /v1/sessions/{id}/viewers), or raise live.max_viewers.',
+  },
   connection_needs_auth: {
     status: 409,
     title: 'Connection has no credential',

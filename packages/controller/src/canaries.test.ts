@@ -32,7 +32,11 @@ async function open() {
   let url = ''
   const events = world.deps.events
   const access = createAccess({ store, clock: systemClock, events, audit: world.deps.audit })
-  const live = createLive({ store, clock: systemClock, audit: world.deps.audit, publicUrl: () => url })
+  const live = createLive({
+    ...{ store, clock: systemClock, events, log, maxViewers: 8 },
+    audit: world.deps.audit,
+    publicUrl: () => url,
+  })
   const http = await createHttp({
     ...{ ...world.deps, sessions: world.sessions, access, live, webRoot: world.home },
     providers: { list: () => [], problems: () => [] },
@@ -88,7 +92,9 @@ test('no secret is in any line of the log, in evidence, in a diagnosis or in wha
   await world.reaches(completed, 'ready')
   await call('POST', `/v1/sessions/${completed}/entry`, { secret: secrets['entry of who completes'] })
   await call('POST', `/v1/sessions/${completed}/entry`, { secret: secrets['entry of who completes'] })
-  const { ticket = '' } = (await call('POST', `/v1/sessions/${completed}/tickets`)) as { ticket?: string }
+  const { ticket = '' } = (await call('POST', `/v1/sessions/${completed}/tickets`, { access: 'view' })) as {
+    ticket?: string
+  }
   secrets.ticket = ticket
   await call('GET', `/v1/sessions/${completed}/live?ticket=${ticket}`)
   await call('GET', `/v1/${ticket}?token=${secrets.token}`)

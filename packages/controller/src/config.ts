@@ -104,6 +104,12 @@ export const configSchema = z.strictObject({
       'timeouts.session_seconds must not be above timeouts.max_session_seconds',
     )
     .prefault({}),
+  live: z
+    .strictObject({
+      /** How many may look on at a screen, besides whoever has keyboard and mouse. Each is a connection to the machine of its own. */
+      max_viewers: z.int().min(0).max(100).default(8),
+    })
+    .prefault({}),
   /** What is kept of machines that are gone, so that it can be told why a session ended as it did. */
   evidence: z
     .strictObject({

@@ -628,6 +628,159 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sessions/{id}/viewers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who sees the screen now */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Viewers"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sessions/{id}/viewers/{viewer_id}/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for keyboard and mouse, for a view of your own */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                    viewer_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Viewers"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sessions/{id}/viewers/{viewer_id}/control": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give keyboard and mouse to a view, or take them back with your own; for whoever the screen belongs to */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                    viewer_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        give: boolean;
+                    };
+                };
+            };
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Viewers"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/sessions/{id}/entry": {
         parameters: {
             query?: never;
@@ -724,6 +877,17 @@ export interface paths {
                             agreed: boolean;
                             /** Format: date-time */
                             server_time: string;
+                            viewers: {
+                                id: string;
+                                /** @enum {string} */
+                                access: "control" | "view";
+                                /** @enum {string} */
+                                by: "account_owner" | "operator" | "key";
+                                is_you: boolean;
+                                asks_for_control: boolean;
+                                /** Format: date-time */
+                                since: string;
+                            }[];
                             idle_seconds: number;
                         };
                     };
@@ -1724,7 +1888,7 @@ export interface paths {
             parameters: {
                 query?: {
                     actor?: string;
-                    action?: "audit.damaged" | "audit.exported" | "connection.deleted" | "controller.started" | "controller.stopped" | "credential.read" | "credential.stored" | "entry.refused" | "entry.used" | "host.repaired" | "key.created" | "key.revoked" | "key.rotated" | "operator.link_made" | "operator.signed_in" | "operator.signed_out" | "project.created" | "session.agreed" | "session.cancelled" | "session.capture_requested" | "session.created" | "session.ended" | "session.extended" | "session.link_renewed" | "ticket.issued" | "ticket.revoked" | "ticket.used";
+                    action?: "audit.damaged" | "audit.exported" | "connection.deleted" | "control.answered" | "control.asked" | "controller.started" | "controller.stopped" | "credential.read" | "credential.stored" | "entry.refused" | "entry.used" | "host.repaired" | "key.created" | "key.revoked" | "key.rotated" | "operator.link_made" | "operator.signed_in" | "operator.signed_out" | "project.created" | "session.agreed" | "session.cancelled" | "session.capture_requested" | "session.created" | "session.ended" | "session.extended" | "session.link_renewed" | "ticket.issued" | "ticket.revoked" | "ticket.used";
                     target?: string;
                     since?: string;
                     until?: string;
@@ -2252,7 +2416,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "body_too_large" | "unsupported_media_type" | "unauthenticated" | "forbidden" | "key_unchangeable" | "origin_refused" | "not_found" | "method_not_allowed" | "provider_unknown" | "provider_invalid" | "return_url_refused" | "idempotency_conflict" | "rate_limited" | "session_not_ready" | "session_over" | "extension_refused" | "entry_invalid" | "not_agreed" | "ticket_invalid" | "connection_needs_auth" | "config_invalid" | "capacity_exhausted" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "store_unavailable" | "image_missing" | "image_corrupt" | "snapshot_corrupt" | "snapshot_build_failed" | "image_build_failed" | "image_build_locked" | "agent_incompatible" | "vmm_missing" | "kvm_required" | "network_setup_failed" | "vmm_exited" | "boot_failed" | "boot_timeout" | "agent_unreachable" | "display_blank" | "display_lost" | "browser_crashed" | "machine_lost" | "deadline_exceeded" | "consent_denied" | "oauth_error" | "oauth_state_mismatch" | "token_exchange_failed" | "issuer_unreachable" | "egress_denied" | "egress_unreachable" | "capture_invalid" | "vault_unavailable" | "session_expired" | "session_idle" | "session_never_opened" | "session_cancelled" | "controller_locked" | "controller_unreachable" | "shutting_down" | "not_ready" | "internal";
+        ErrorCode: "invalid_request" | "body_too_large" | "unsupported_media_type" | "unauthenticated" | "forbidden" | "key_unchangeable" | "origin_refused" | "not_found" | "method_not_allowed" | "provider_unknown" | "provider_invalid" | "return_url_refused" | "idempotency_conflict" | "rate_limited" | "session_not_ready" | "session_over" | "extension_refused" | "entry_invalid" | "not_agreed" | "ticket_invalid" | "control_needs_consent" | "viewers_full" | "connection_needs_auth" | "config_invalid" | "capacity_exhausted" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "store_unavailable" | "image_missing" | "image_corrupt" | "snapshot_corrupt" | "snapshot_build_failed" | "image_build_failed" | "image_build_locked" | "agent_incompatible" | "vmm_missing" | "kvm_required" | "network_setup_failed" | "vmm_exited" | "boot_failed" | "boot_timeout" | "agent_unreachable" | "display_blank" | "display_lost" | "browser_crashed" | "machine_lost" | "deadline_exceeded" | "consent_denied" | "oauth_error" | "oauth_state_mismatch" | "token_exchange_failed" | "issuer_unreachable" | "egress_denied" | "egress_unreachable" | "capture_invalid" | "vault_unavailable" | "session_expired" | "session_idle" | "session_never_opened" | "session_cancelled" | "controller_locked" | "controller_unreachable" | "shutting_down" | "not_ready" | "internal";
         Problem: {
             type: string;
             title: string;
@@ -2472,8 +2636,23 @@ export interface components {
             url: string;
             /** @enum {string} */
             access: "control" | "view";
+            viewer_id: string;
             /** Format: date-time */
             expires_at: string;
+        };
+        Viewers: {
+            viewers: {
+                id: string;
+                /** @enum {string} */
+                access: "control" | "view";
+                /** @enum {string} */
+                by: "account_owner" | "operator" | "key";
+                is_you: boolean;
+                asks_for_control: boolean;
+                /** Format: date-time */
+                since: string;
+            }[];
+            max_viewers: number;
         };
         Connection: {
             id: string;
@@ -2687,7 +2866,7 @@ export interface components {
                 id: string | null;
             };
             /** @enum {string} */
-            action: "audit.damaged" | "audit.exported" | "connection.deleted" | "controller.started" | "controller.stopped" | "credential.read" | "credential.stored" | "entry.refused" | "entry.used" | "host.repaired" | "key.created" | "key.revoked" | "key.rotated" | "operator.link_made" | "operator.signed_in" | "operator.signed_out" | "project.created" | "session.agreed" | "session.cancelled" | "session.capture_requested" | "session.created" | "session.ended" | "session.extended" | "session.link_renewed" | "ticket.issued" | "ticket.revoked" | "ticket.used";
+            action: "audit.damaged" | "audit.exported" | "connection.deleted" | "control.answered" | "control.asked" | "controller.started" | "controller.stopped" | "credential.read" | "credential.stored" | "entry.refused" | "entry.used" | "host.repaired" | "key.created" | "key.revoked" | "key.rotated" | "operator.link_made" | "operator.signed_in" | "operator.signed_out" | "project.created" | "session.agreed" | "session.cancelled" | "session.capture_requested" | "session.created" | "session.ended" | "session.extended" | "session.link_renewed" | "ticket.issued" | "ticket.revoked" | "ticket.used";
             target: {
                 /** @enum {string} */
                 kind: "session" | "connection" | "project" | "key" | "operator" | "host" | "controller" | "audit";

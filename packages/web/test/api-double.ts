@@ -15,6 +15,7 @@ import {
   type PoolStatus,
   type ProviderSummary,
   type Session,
+  type Viewer,
 } from '@anteroom/contract'
 import helmet from 'helmet'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -29,6 +30,8 @@ const mediaTypes: Record<string, string> = {
   '.txt': 'text/plain',
 }
 
+const ownViewer = `vwr_${'0'.repeat(24)}`
+
 interface HeldPages {
   count: number
   readonly released: Promise<void>
@@ -42,6 +45,12 @@ export class ApiDouble {
   idleSeconds = 300
   askedBy: string | null = 'Example Ltd'
   agreed = false
+  /** Besides the page's own view, whose id is that of its ticket. */
+  others: Viewer[] = []
+  /** What its own view has; the ticket for control is refused unless it is `control` from the beginning. */
+  access: 'control' | 'view' = 'control'
+  isOwner = true
+  asksForControl = false
   operator: {
     providers: ProviderSummary[]
     problems: { file: string; line: number; field: string; message: string }[]
@@ -225,12 +234,14 @@ export class ApiDouble {
           provider,
           asked_by: this.askedBy,
           agreed: this.agreed,
+          viewers: this.#viewers(),
           server_time,
           idle_seconds: this.idleSeconds,
         })
       case 'POST /v1/sessions/SESSION/tickets': {
+        if (body.access === 'control' && !this.isOwner) return problem('control_needs_consent')
         const url = `${this.url.replace('http', 'ws')}/v1/sessions/${session.id}/live?ticket=t`
-        return json({ ticket: 't', url, access: 'control', expires_at: server_time })
+        return json({ ticket: 't', url, access: body.access, viewer_id: ownViewer, expires_at: server_time })
       }
       case 'POST /v1/sessions/SESSION/agree':
         this.agreed = true
@@ -257,11 +268,34 @@ export class ApiDouble {
       case 'GET /v1/doctor':
         return json(operator.doctor)
     }
+    const [, viewer, action] = /^POST .*\/viewers\/(\w+)\/(ask|control)$/.exec(call) ?? []
+    if (viewer) return this.#control(viewer, action === 'ask' || body.give === true, action)
     if (call.endsWith('/diagnosis')) return json(operator.diagnosis)
     if (call.endsWith('/egress')) return json({ session_id: call.split('/')[3], hosts: operator.egress })
     if (!call.startsWith('DELETE /v1/connections/')) return problem('not_found')
     operator.connections = operator.connections.filter(({ id }) => !call.endsWith(id))
     return { status: 204, headers: {} }
+  }
+
+  #viewers(): Viewer[] {
+    const since = new Date().toISOString()
+    const by = this.isOwner ? 'account_owner' : 'operator'
+    const own = { id: ownViewer, access: this.access, by, is_you: true, asks_for_control: this.asksForControl, since }
+    return [own as Viewer, ...this.others]
+  }
+
+  /** As the controller does it, and everybody hears of it. */
+  #control(viewer: string, yes: boolean, action: string | undefined): Reply {
+    if (action === 'ask') this.asksForControl = true
+    else {
+      if (yes) this.access = viewer === ownViewer ? 'control' : 'view'
+      this.others = this.others.map((other) => {
+        const access = yes ? (other.id === viewer ? 'control' : 'view') : other.access
+        return { ...other, access, asks_for_control: false }
+      })
+    }
+    this.tell({ watching: this.others.length })
+    return json({ viewers: this.#viewers(), max_viewers: 8 })
   }
 
   async #file(pathname: string): Promise<Reply> {

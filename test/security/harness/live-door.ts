@@ -24,10 +24,15 @@ export async function openDoor(options: EdgeOptions = {}) {
     edge,
     readySession,
     addressOf,
-    /** With the operator's key, unless the headers say who asks. */
+    /** To look on, with the operator's key, unless the headers say who asks. */
     async ticket(id: string, headers: Record<string, string> = {}, body: object = {}): Promise<string> {
       const own = headers.cookie === undefined ? {} : { origin: edge.url, 'x-anteroom-request': '1' }
-      const answer = await edge.call('POST', `/v1/sessions/${id}/tickets`, body, { ...own, ...headers })
+      const answer = await edge.call(
+        'POST',
+        `/v1/sessions/${id}/tickets`,
+        { access: 'view', ...body },
+        { ...own, ...headers },
+      )
       if (answer.status !== 201) throw new Error(`no ticket: ${answer.status} ${await answer.text()}`)
       return ((await answer.json()) as Ticket).ticket
     },

@@ -1,11 +1,20 @@
 /** Whatever changes something, or gives a credential out, leaves an entry that says who asked and by which request. */
-import type { AuditAction } from '@anteroom/contract'
-import { afterAll, describe, expect, test } from 'vitest'
+import { once } from 'node:events'
+import type { AuditAction, Ticket } from '@anteroom/contract'
+import { afterAll, describe, expect, test, vi } from 'vitest'
+import { WebSocket } from 'ws'
+import { shakeHands, startMachine } from '../live/live.fixture.ts'
 import type { RouteEntry } from './route-table.ts'
 import { startEdge } from './test/running-edge.ts'
 
 const edge = await startEdge()
-afterAll(() => edge.stop())
+const machine = await startMachine(async (socket) => {
+  await shakeHands(socket)
+})
+afterAll(async () => {
+  await edge.stop()
+  await machine.close()
+})
 
 interface Call {
   readonly path: string
@@ -30,6 +39,20 @@ const ofReady = (what: string, body?: object) => async (): Promise<Call> => {
   return { path: `/v1/sessions/${id}/${what}`, ...(body && { body }) }
 }
 
+/** Of a view that is open; the session is the key's, by whom it is asked for first. */
+const ofViewer = (what: string, body: object) => async (): Promise<Call> => {
+  const { id } = await edge.newSession()
+  await edge.makeReady(id, machine.endpoint)
+  const answer = await edge.call('POST', `/v1/sessions/${id}/tickets`, { access: 'view' })
+  const { ticket, viewer_id } = (await answer.json()) as Ticket
+  const socket = new WebSocket(`${edge.url.replace('http', 'ws')}/v1/sessions/${id}/live?ticket=${ticket}`, 'binary')
+  await once(socket, 'message')
+  socket.send(Buffer.from('RFB 003.008\n\x01\x01', 'latin1'))
+  const path = `/v1/sessions/${id}/viewers`
+  await vi.waitFor(async () => expect(await (await edge.call('GET', path)).json()).toMatchObject({ viewers: [{}] }))
+  return { path: `${path}/${viewer_id}/${what}`, body }
+}
+
 async function connected(): Promise<string> {
   const session = await edge.newSession()
   await edge.fillVault(session, 'a token')
@@ -51,6 +74,11 @@ const samples: Readonly<Record<string, Sample>> = {
   'POST /v1/sessions/:id/cancel': { action: 'session.cancelled', call: ofSession('cancel') },
   'POST /v1/sessions/:id/tickets': { action: 'ticket.issued', call: ofReady('tickets', {}) },
   'DELETE /v1/sessions/:id/tickets': { action: 'ticket.revoked', call: ofSession('tickets') },
+  'POST /v1/sessions/:id/viewers/:viewer_id/ask': { action: 'control.asked', call: ofViewer('ask', {}) },
+  'POST /v1/sessions/:id/viewers/:viewer_id/control': {
+    action: 'control.answered',
+    call: ofViewer('control', { give: true }),
+  },
   'POST /v1/sessions/:id/entry': {
     action: 'entry.used',
     call: async () => {

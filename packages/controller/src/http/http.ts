@@ -29,6 +29,7 @@ import { projectRoutes } from './routes/projects.ts'
 import { providerRoutes } from './routes/providers.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { systemRoutes } from './routes/system.ts'
+import { viewerRoutes } from './routes/viewers.ts'
 import { webRoutes } from './routes/web.ts'
 import { securityHeaders } from './security-headers.ts'
 import { validatorCompiler } from './validation.ts'
@@ -163,6 +164,7 @@ async function registerRoutes(app: HttpApp, context: RouteContext): Promise<void
   sessionRoutes(app, context)
   ticketRoutes(app, context)
   liveRoutes(app, context)
+  viewerRoutes(app, context)
   hostedPageRoutes(app, context)
   connectionRoutes(app, context)
   keyRoutes(app, context)

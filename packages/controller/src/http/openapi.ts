@@ -21,6 +21,7 @@ import {
   sessionEvent,
   sessionLog,
   ticket,
+  viewers,
 } from '@anteroom/contract'
 import fastifySwagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
@@ -39,6 +40,7 @@ const components = {
   SessionEgress: sessionEgress,
   SessionLog: sessionLog,
   Ticket: ticket,
+  Viewers: viewers,
   Connection: connection,
   Credential: credential,
   Project: project,

@@ -43,7 +43,7 @@ const message = fc
   .map((list) => Buffer.from(list))
 
 const passedOn = (access: LiveAccess, chunks: Buffer[]): Buffer => {
-  const filter = new ClientMessageFilter(access)
+  const filter = new ClientMessageFilter(() => access)
   return Buffer.concat(chunks.flatMap((chunk) => filter.push(chunk)))
 }
 
@@ -85,7 +85,7 @@ describe('ClientMessageFilter', () => {
     const rejected: string[] = []
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), (garbage) => {
-        const filter = new ClientMessageFilter('view')
+        const filter = new ClientMessageFilter(() => 'view')
         try {
           for (const one of filter.push(Buffer.from(garbage))) expect(inView).toContain(one.readUInt8(0))
         } catch (error) {

@@ -9,14 +9,15 @@ const nothing = Buffer.alloc(0)
  * machine. Only whole messages are passed on, so the server cuts the stream where this parser did.
  */
 export class ClientMessageFilter {
-  readonly #access: LiveAccess
+  readonly #access: () => LiveAccess
   readonly #features: ViewerFeatures = { extendedMouseButtons: false }
   #held: Buffer = nothing
   #heldBytes = 0
   /** Nothing more can be said before so many bytes of the current message are here. */
   #neededBytes = 1
 
-  constructor(access: LiveAccess) {
+  /** Asked for each message: control is handed over while the view is open. */
+  constructor(access: () => LiveAccess) {
     this.#access = access
   }
 
@@ -33,7 +34,7 @@ export class ClientMessageFilter {
       }
       const message = rest.subarray(0, this.#neededBytes)
       noteFeatures(message, this.#features)
-      if (clientMessages.get(message.readUInt8(0))?.passes.includes(this.#access)) passed.push(message)
+      if (clientMessages.get(message.readUInt8(0))?.passes.includes(this.#access())) passed.push(message)
       offset += message.length
     }
     return passed

@@ -11,6 +11,7 @@ import {
 } from '@anteroom/rfb'
 import { WebSocket } from 'ws'
 import { ClientMessageFilter } from './client-message-filter.ts'
+import { HeldInput } from './held-input.ts'
 import { InputDetector } from './input-detector.ts'
 import type { LiveAccess } from './live.ts'
 import { ViewerStream } from './viewer-stream.ts'
@@ -24,6 +25,7 @@ const closeTexts = {
   viewer_stalled: 'The picture could not be sent fast enough. Reload the page.',
   controller_stopping: 'The service is restarting. The view reconnects in a moment.',
   replaced: 'The view was opened in another window.',
+  viewers_full: 'Too many people are looking on already.',
 } as const satisfies Record<LiveCloseReason, string>
 
 const watchEveryMs = 5_000
@@ -39,7 +41,10 @@ const closeFrameDeadlineMs = 5_000
 type End = LiveCloseReason | undefined
 
 export interface View {
+  /** Changes when control is handed over. */
   readonly access: LiveAccess
+  /** Set here: called when control has been taken from the view. */
+  onDemoted: () => void
   readonly endpoint: RfbEndpoint
   readonly socket: WebSocket
   /** Resolves when somebody else ends the view. */
@@ -124,13 +129,19 @@ class Picture {
   }
 }
 
-async function toMachine(viewer: Duplex, machine: Duplex, { access, onInput }: View, scope: Scope): Promise<End> {
-  const filter = new ClientMessageFilter(access)
+async function toMachine(viewer: Duplex, machine: Duplex, view: View, scope: Scope): Promise<End> {
+  const filter = new ClientMessageFilter(() => view.access)
   const input = new InputDetector()
+  const held = new HeldInput()
+  // Nobody could let go of a key any more that is down when control goes to somebody else.
+  view.onDemoted = () => {
+    if (machine.writable) for (const message of held.release()) machine.write(message)
+  }
   try {
     for await (const chunk of viewer.iterator({ destroyOnReturn: false }))
       for (const message of filter.push(chunk)) {
-        if (input.isInput(message)) onInput()
+        if (input.isInput(message)) view.onInput()
+        held.note(message)
         await write(machine, message)
       }
   } catch (error) {

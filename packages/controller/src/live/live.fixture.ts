@@ -5,8 +5,9 @@ import type { Clock, Scope } from '@anteroom/base'
 import { vncAuthResponse } from '@anteroom/rfb'
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws'
 import { testAudit } from '../../test/test-audit.ts'
+import { createEvents } from '../events/events.ts'
 import { openStore } from '../store/store.ts'
-import { createLive, type Live, type LiveAccess, type RfbEndpoint } from './live.ts'
+import { createLive, type Holder, type Live, type LiveAccess, type RfbEndpoint } from './live.ts'
 
 export class ManualClock implements Clock {
   #ms = 0
@@ -118,6 +119,8 @@ export interface Viewer {
   readonly socket: WebSocket
   /** The gateway's end of the WebSocket. */
   readonly gatewaySocket: WebSocket
+  readonly viewerId: string
+  readonly holder: Holder
   /** Resolves when `serve` did. */
   readonly served: Promise<void>
   readonly closed: Promise<{ code: number; reason: string }>
@@ -131,35 +134,39 @@ export interface Viewer {
 /** A gateway on a real WebSocket server; `view` opens one viewer. */
 export async function startGateway(scope: Scope) {
   const store = await openStore(':memory:')
+  const { clock, log } = scope
+  const events = createEvents({ store, clock })
   const live: Live = createLive({
-    store,
-    clock: scope.clock,
+    ...{ store, clock, events, log, maxViewers: 8 },
     audit: testAudit({ store }),
     publicUrl: () => 'http://127.0.0.1',
   })
   const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' })
   await once(sockets, 'listening')
+  let views = 0
   const view = async (
     sessionId: string,
     access: LiveAccess,
     endpoint: RfbEndpoint,
-    options: ClientOptions = {},
+    options: ClientOptions & { readonly principal?: string } = {},
   ): Promise<Viewer> => {
     const arrived = once(sockets, 'connection') as Promise<[WebSocket]>
     const socket = new WebSocket(`ws://127.0.0.1:${(sockets.address() as AddressInfo).port}`, 'binary', options)
     const viewer = watchViewer(socket)
     const [gatewaySocket] = await arrived
-    const admission = { sessionId, access, holder: { principal: 'test', cookie: null, key: null }, ticket: '' }
+    const viewerId = `vwr_${String(++views).padStart(24, '0')}`
+    const holder = { principal: options.principal ?? 'test', cookie: null, key: null }
+    const admission = { sessionId, access, holder, ticket: '', viewerId }
     const served = live.serve(admission, endpoint, gatewaySocket, scope)
     await once(socket, 'open')
-    return { ...viewer, gatewaySocket, served }
+    return { ...viewer, viewerId, holder, gatewaySocket, served }
   }
   const close = async (): Promise<void> => {
     for (const socket of sockets.clients) socket.terminate()
     sockets.close()
     await store.close()
   }
-  return { live, view, close }
+  return { store, live, view, close }
 }
 
 function watchViewer(socket: WebSocket) {

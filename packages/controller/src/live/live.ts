@@ -1,10 +1,12 @@
 /** The live view: tickets that open it, and the gateway between a viewer's WebSocket and a machine's RFB server. */
-import type { Clock, Scope } from '@anteroom/base'
-import type { LiveCloseReason, Ticket } from '@anteroom/contract'
+import { AppError, type Clock, type Log, type Scope } from '@anteroom/base'
+import type { LiveCloseReason, Ticket, Viewers } from '@anteroom/contract'
 import type { RfbEndpoint } from '@anteroom/rfb'
 import type { ServerOptions, WebSocket } from 'ws'
 import type { Audit } from '../audit/audit.ts'
+import type { Events } from '../events/events.ts'
 import { type Reach, requireReached, type Store } from '../store/store.ts'
+import { Audience } from './audience.ts'
 import { serveView } from './gateway.ts'
 import { isPainted } from './is-painted.ts'
 import { Tickets } from './tickets.ts'
@@ -61,19 +63,22 @@ export interface Admission {
   readonly holder: Holder
   /** Hash of the ticket. */
   readonly ticket: string
+  readonly viewerId: string
 }
 
 export interface Live {
+  /** @throws AppError control_needs_consent, viewers_full */
   issueTicket(sessionId: string, order: TicketOrder): Promise<Ticket>
   /**
    * Uses the ticket up.
-   * @throws AppError ticket_invalid, the same for unknown, used, late, revoked, another session's, another cookie's, another origin's
+   * @throws AppError ticket_invalid, the same for unknown, used, late, revoked, another session's, another cookie's, another origin's;
+   *   control_needs_consent, viewers_full, for what has changed since it was issued
    */
   redeemTicket(sessionId: string, use: TicketUse): Promise<Admission>
   /**
    * Serves RFB 3.8 (security type None) on `socket` from the machine; resolves when it is closed. Never rejects. Who opens the
-   * view with control takes it from whoever had it, and they are told; lookers-on stay. When `withdrawn` aborts it is closed as
-   * if its ticket had been revoked.
+   * view with control takes it from whoever had it: the same person's other window is closed, somebody who was handed it looks on
+   * again. When `withdrawn` aborts it is closed as if its ticket had been revoked.
    */
   serve(
     admission: Admission,
@@ -86,6 +91,12 @@ export interface Live {
   close(sessionId: string, reason: LiveCloseReason): Promise<void>
   /** The same for all that belongs to a cookie (by its hash) that is in force no more. */
   revokeOfCookie(cookie: string): Promise<void>
+  /** Who sees the screen now, told to `asker`. */
+  audience(sessionId: string, asker: Holder): Promise<Viewers>
+  /** Whoever looks on asks for keyboard and mouse. @throws AppError not_found, rate_limited */
+  askForControl(sessionId: string, viewerId: string, asker: Holder): Promise<void>
+  /** Hands keyboard and mouse to a view (that of `by` too, to have them back), or leaves them. @throws AppError forbidden, not_found */
+  answerControl(sessionId: string, viewerId: string, give: boolean, by: Holder): Promise<void>
   of(reach: Reach): ReachedLive
   /** Number of open sockets. */
   viewers(sessionId: string): number
@@ -96,7 +107,7 @@ export interface Live {
 }
 
 /** The same, of sessions within somebody's reach. @throws AppError not_found */
-export type ReachedLive = Pick<Live, 'issueTicket' | 'close'>
+export type ReachedLive = Pick<Live, 'issueTicket' | 'close' | 'audience' | 'askForControl' | 'answerControl'>
 
 /** What the WebSocket server in front of `serve` must be like. */
 export const webSocketOptions = {
@@ -107,65 +118,77 @@ export const webSocketOptions = {
   handleProtocols: (offered) => (offered.has('binary') ? 'binary' : false),
 } as const satisfies ServerOptions
 
-interface OpenView extends Pick<Admission, 'access' | 'holder'> {
-  stop(reason: LiveCloseReason): void
-}
-
 export interface LiveParts {
   readonly store: Store
   readonly clock: Clock
-  readonly audit: Pick<Audit, 'record'>
+  readonly audit: Pick<Audit, 'record' | 'recordAlone'>
+  readonly events: Pick<Events, 'append' | 'notify'>
+  readonly log: Log
+  /** How many may look on, besides whoever has control. */
+  readonly maxViewers: number
   /** Where people reach the controller; asked each time, because the port may be known only after listening. */
   readonly publicUrl: () => string
 }
 
 export function createLive(parts: LiveParts): Live {
-  const { clock } = parts
+  const { store, clock, events, audit, log, maxViewers } = parts
   const tickets = new Tickets(parts)
-  const views = new Map<string, Set<OpenView>>()
   const presence = new Map<string, Presence>()
+  const audience = new Audience(clock, maxViewers, (sessionId, company) => {
+    store
+      .transaction((tx) => events.append(tx, sessionId, 'viewer', { ...company }))
+      .then(
+        () => events.notify(sessionId),
+        // Pages ask again every few seconds.
+        (error: unknown) => log.warn({ session: sessionId, error }, 'who looks on could not be told'),
+      )
+  })
+
+  /** What has changed since a ticket was issued counts when it is used, too. */
+  async function requireRoom(sessionId: string, access: LiveAccess, { principal }: Holder): Promise<void> {
+    if (access === 'view' && audience.isFull(sessionId)) throw new AppError('viewers_full')
+    if (access === 'control' && !(await tickets.isOwner(sessionId, principal)))
+      throw new AppError('control_needs_consent')
+  }
 
   const live: Live = {
-    issueTicket: (sessionId, order) => tickets.issue(sessionId, order),
-    redeemTicket: (sessionId, use) => tickets.redeem(sessionId, use),
-    async serve({ sessionId, access, holder, ticket }, endpoint, socket, scope, withdrawn) {
-      const { promise: stopped, resolve } = Promise.withResolvers<LiveCloseReason>()
-      let isStopped = false
-      const view: OpenView = {
-        access,
-        holder,
-        stop: (reason) => {
-          isStopped = true
-          resolve(reason)
-        },
-      }
+    async issueTicket(sessionId, order) {
+      await requireRoom(sessionId, order.access, order.holder)
+      return await tickets.issue(sessionId, order)
+    },
+    async redeemTicket(sessionId, use) {
+      const admission = await tickets.redeem(sessionId, use)
+      await requireRoom(sessionId, admission.access, admission.holder)
+      return admission
+    },
+    async serve(admission, endpoint, socket, scope, withdrawn) {
+      const { sessionId } = admission
+      const view = audience.enter(admission)
       const withdraw = (): void => view.stop('ticket_revoked')
       withdrawn?.addEventListener('abort', withdraw)
       if (withdrawn?.aborted) withdraw()
-      const ofSession = views.get(sessionId) ?? new Set()
-      views.set(sessionId, ofSession.add(view))
       // Revoked after it was redeemed and before the view was among those that are closed.
-      void tickets.isRevoked(ticket).then(
+      void tickets.isRevoked(admission.ticket).then(
         (isRevoked) => isRevoked && view.stop('ticket_revoked'),
         () => view.stop('machine_lost'),
       )
       const note = (input: Pick<Presence, 'inputAt'>): void => {
-        if (isStopped || access !== 'control') return
+        if (view.isStopped || view.access !== 'control') return
         presence.set(sessionId, { openedAt: clock.now(), ...presence.get(sessionId), ...input })
       }
       const onOpen = (): void => {
         note({ inputAt: presence.get(sessionId)?.inputAt })
-        if (access !== 'control') return
-        for (const other of ofSession) if (other !== view && other.access === 'control') other.stop('replaced')
+        audience.show(sessionId, view)
       }
       const onInput = (): void => note({ inputAt: clock.now() })
-      await serveView({ access, endpoint, socket, stopped, onOpen, onInput }, scope)
-      ofSession.delete(view)
-      if (ofSession.size === 0) views.delete(sessionId)
+      await serveView(Object.assign(view, { endpoint, socket, onOpen, onInput }), scope)
+      audience.leave(sessionId, view)
     },
     async close(sessionId, reason) {
       // The sockets first: they close even where the database does not answer. And again, for who came in meanwhile.
-      const stopAll = (): void => views.get(sessionId)?.forEach((view) => void view.stop(reason))
+      const stopAll = (): void => {
+        for (const view of audience.of(sessionId)) view.stop(reason)
+      }
       stopAll()
       if (reason !== 'ticket_revoked') presence.delete(sessionId)
       await tickets.revokeAll(sessionId, reason)
@@ -174,22 +197,39 @@ export function createLive(parts: LiveParts): Live {
     async revokeOfCookie(cookie) {
       // The tickets first: nobody comes in by one while the views are closed.
       await tickets.revokeOfCookie(cookie)
-      for (const ofSession of views.values())
-        for (const view of ofSession) if (view.holder.cookie === cookie) view.stop('ticket_revoked')
+      for (const view of audience.all()) if (view.holder.cookie === cookie) view.stop('ticket_revoked')
+    },
+    audience: async (sessionId, asker) => ({ viewers: audience.list(sessionId, asker), max_viewers: maxViewers }),
+    async askForControl(sessionId, viewerId, asker) {
+      audience.ask(sessionId, viewerId, asker)
+      const target = { kind: 'session', id: sessionId } as const
+      await audit.recordAlone({ action: 'control.asked', target, details: { viewer_id: viewerId } })
+    },
+    async answerControl(sessionId, viewerId, give, by) {
+      if (!(await tickets.isOwner(sessionId, by.principal)))
+        throw new AppError('forbidden', { detail: 'Only whoever the screen belongs to gives control away.' })
+      audience.require(sessionId, viewerId)
+      const details = { viewer_id: viewerId, give }
+      // Before: what nobody could write down is not given away.
+      await audit.recordAlone({ action: 'control.answered', target: { kind: 'session', id: sessionId }, details })
+      audience.answer(sessionId, viewerId, give)
     },
     presenceOf: (sessionId) => presence.get(sessionId),
-    viewers: (sessionId) => views.get(sessionId)?.size ?? 0,
+    viewers: (sessionId) => audience.of(sessionId).length,
     isPainted,
-    of: (reach) => ({
-      async issueTicket(sessionId, order) {
-        await requireReached(parts.store.db, reach, 'sessions', sessionId)
-        return await live.issueTicket(sessionId, order)
-      },
-      async close(sessionId, reason) {
-        await requireReached(parts.store.db, reach, 'sessions', sessionId)
-        await live.close(sessionId, reason)
-      },
-    }),
+    of(reach) {
+      const within = async <T>(sessionId: string, act: () => Promise<T>): Promise<T> => {
+        await requireReached(store.db, reach, 'sessions', sessionId)
+        return await act()
+      }
+      return {
+        issueTicket: (id, order) => within(id, () => live.issueTicket(id, order)),
+        close: (id, reason) => within(id, () => live.close(id, reason)),
+        audience: (id, asker) => within(id, () => live.audience(id, asker)),
+        askForControl: (id, viewerId, asker) => within(id, () => live.askForControl(id, viewerId, asker)),
+        answerControl: (id, viewerId, give, by) => within(id, () => live.answerControl(id, viewerId, give, by)),
+      }
+    },
   }
   return live
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { type Clock, systemClock } from '@anteroom/base'
+import { type Clock, silentLog, systemClock } from '@anteroom/base'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { testAudit } from '../../test/test-audit.ts'
+import { createEvents } from '../events/events.ts'
 import { openStore } from '../store/store.ts'
 import { createLive, type TicketOrder, type TicketUse } from './live.ts'
 
@@ -16,8 +17,8 @@ async function setUp() {
   let now = 1_800_000_000_000
   const clock: Clock = { ...systemClock, now: () => now }
   const live = createLive({
-    store,
-    clock,
+    ...{ store, clock, log: silentLog, maxViewers: 2 },
+    events: createEvents({ store, clock }),
     audit: testAudit({ store, clock }),
     publicUrl: () => 'https://anteroom.example/',
   })
@@ -90,9 +91,9 @@ describe('tickets', () => {
     await live.close(sessionId, 'ticket_revoked')
     await expect(redeem(ticket, again)).rejects.toMatchObject(refused)
 
-    const { ticket: ofKey } = await issue()
-    await redeem(ofKey)
-    await expect(redeem(ofKey, { isReconnect: true })).rejects.toMatchObject(refused)
+    const { ticket: ofKey } = await issue({}, otherId)
+    await redeem(ofKey, {}, otherId)
+    await expect(redeem(ofKey, { isReconnect: true }, otherId)).rejects.toMatchObject(refused)
   })
 
   test('for a page of one origin, no page of another can use it, nor can a program', async () => {
@@ -124,7 +125,7 @@ describe('tickets', () => {
     const { rows } = await sql<{ hash: string }>`select * from tickets`.execute(store.db)
     expect(JSON.stringify(rows)).not.toContain(ticket)
     expect(rows[0]?.hash).toBe(createHash('sha256').update(ticket).digest('hex'))
-    passMs(3_700_000)
+    passMs(26 * 3_600_000)
     await issue({ access: 'view' }, otherId)
     const left = await store.db.selectFrom('tickets').select('session_id').execute()
     expect(left).toEqual([{ session_id: otherId }])

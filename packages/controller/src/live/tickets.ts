@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto'
 import { AppError, type Clock, newToken } from '@anteroom/base'
 import type { LiveCloseReason, Ticket } from '@anteroom/contract'
+import { sql } from 'kysely'
 import type { Audit } from '../audit/audit.ts'
 import type { Store } from '../store/store.ts'
 import type { Admission, LiveParts, TicketOrder, TicketUse } from './live.ts'
 
-/** A ticket is worth nothing any more by then; its row is kept no longer. */
-const keepMs = 3_600_000
+/** Longer than any session lives: used tickets tell whose its screen is, and open it again for their cookies. */
+const keepMs = 25 * 3_600_000
 
 const hashOf = (ticket: string): string => createHash('sha256').update(ticket).digest('hex')
+
+const viewerIdOf = (ticketHash: string): string => `vwr_${hashOf(`viewer ${ticketHash}`).slice(0, 24)}`
 
 /** Single-use access to the live view. The database holds hashes only: a copy of it opens nothing. */
 export class Tickets {
@@ -48,7 +51,9 @@ export class Tickets {
         details: { access, expires_in_seconds: ttlSeconds },
       })
     })
-    return { ticket, access, url: this.#urlOf(sessionId, ticket), expires_at: new Date(expiresAt).toISOString() }
+    const url = this.#urlOf(sessionId, ticket)
+    const expires_at = new Date(expiresAt).toISOString()
+    return { ticket, access, viewer_id: viewerIdOf(hashOf(ticket)), url, expires_at }
   }
 
   /** One statement, so that of two redemptions at the same time one finds the row used. */
@@ -57,7 +62,7 @@ export class Tickets {
     return await this.#store.transaction(async (tx) => {
       const used = await tx
         .updateTable('tickets')
-        .set({ used_at: now })
+        .set({ used_at: sql<number>`coalesce(used_at, ${now})` })
         .where('hash', '=', hashOf(ticket))
         .where('session_id', '=', sessionId)
         .where('revoked_at', 'is', null)
@@ -80,8 +85,34 @@ export class Tickets {
         details: { access, issued_to: principal, again: isReconnect },
       })
       const key = id !== null && hash !== null ? { id, hash } : null
-      return { sessionId, access, holder: { principal, cookie, key }, ticket: hashOf(ticket) }
+      const redeemed = hashOf(ticket)
+      const holder = { principal, cookie, key }
+      return { sessionId, access, holder, ticket: redeemed, viewerId: viewerIdOf(redeemed) }
     })
+  }
+
+  /**
+   * Does the screen belong to this principal? It is the account owner's once they have opened their link; before that it belongs to
+   * whoever asked for the session, and to whoever opened it with control first.
+   */
+  async isOwner(sessionId: string, principal: string): Promise<boolean> {
+    const session = await this.#store.db
+      .selectFrom('sessions')
+      .select(['entered_at', 'principal'])
+      .where('id', '=', sessionId)
+      .executeTakeFirst()
+    if (session && session.entered_at !== null) return principal === `visitor ${sessionId}`
+    if (session?.principal === principal) return true
+    const first = await this.#store.db
+      .selectFrom('tickets')
+      .select('principal')
+      .where('session_id', '=', sessionId)
+      .where('access', '=', 'control')
+      .where('used_at', 'is not', null)
+      .orderBy('used_at')
+      .limit(1)
+      .executeTakeFirst()
+    return first === undefined || first.principal === principal
   }
 
   async isRevoked(hash: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
-import { Scope } from '@anteroom/base'
+import { Scope, silentLog } from '@anteroom/base'
 import { defaultProjectId, sessionStatuses } from '@anteroom/contract'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { SessionWorld } from '../../test/session-world.ts'
@@ -46,7 +46,10 @@ async function liveOne(): Promise<void> {
   const { store, clock, events, audit } = world.deps
   const id = await world.create()
   await world.reaches(id, 'ready')
-  const live = createLive({ store, clock, audit, publicUrl: () => 'http://127.0.0.1:4400' })
+  const live = createLive({
+    ...{ store, clock, events, audit, log: silentLog, maxViewers: 8 },
+    publicUrl: () => 'http://127.0.0.1:4400',
+  })
   const holder = { principal: 'key_a', cookie: 'c', key: null }
   const { ticket } = await live.issueTicket(id, { access: 'view', ttlSeconds: 60, holder })
   await live.redeemTicket(id, { ticket, cookies: ['c'], isReconnect: false })
@@ -93,7 +96,10 @@ async function readOne(reach: Reach): Promise<void> {
   await of.sessions.extend(id, { idle_only: false })
   await of.sessions.requestCapture(id).catch(() => {})
   await of.sessions.rfbEndpoint(id).catch(() => {})
-  const live = createLive({ store, clock, audit, publicUrl: () => 'http://127.0.0.1:4400' }).of(reach)
+  const live = createLive({
+    ...{ store, clock, events, audit, log: silentLog, maxViewers: 8 },
+    publicUrl: () => 'http://127.0.0.1:4400',
+  }).of(reach)
   const holder = { principal: 'p', cookie: null, key: null }
   await live.issueTicket(id, { access: 'view', ttlSeconds: 60, holder })
   await live.close(id, 'ticket_revoked')

@@ -28,7 +28,7 @@ export async function startFuzzedEdge(log: Log) {
     connections: createConnections({ store, audit }),
     // A reverse proxy is believed, so that every request comes from an address of its own and none is too many.
     config: { ...config, public_url: 'https://anteroom.test' },
-    live: createLive({ store, clock, audit, publicUrl: () => url }),
+    live: createLive({ store, clock, events, audit, log, maxViewers: 8, publicUrl: () => url }),
     providers: { ...providers, list: () => [], problems: () => [] },
     images: { list: async () => [] },
     machines: async () => [],

@@ -8,6 +8,7 @@ import type {
   SessionEvent,
   SessionLog,
   Ticket,
+  Viewers,
 } from '../resources.ts'
 import { sessionEvents } from '../session-events.ts'
 import { type CallOptions, type CreateOptions, newIdempotencyKey, type Transport } from '../transport.ts'
@@ -91,6 +92,29 @@ export class Sessions {
     }
     return await this.#transport.call(options, (fetch) =>
       this.#transport.api.POST('/v1/sessions/{id}/tickets', { params: at(id), body, fetch }),
+    )
+  }
+
+  /** Who sees the screen now. */
+  async viewers(id: string, options: CallOptions = {}): Promise<Viewers> {
+    return await this.#transport.call(options, (fetch) =>
+      this.#transport.api.GET('/v1/sessions/{id}/viewers', { params: at(id), fetch }),
+    )
+  }
+
+  /** Asks for keyboard and mouse for a view that your own ticket opened; whoever the screen belongs to decides. */
+  async askForControl(id: string, viewerId: string, options: CallOptions = {}): Promise<Viewers> {
+    const params = { path: { id, viewer_id: viewerId } }
+    return await this.#transport.call(options, (fetch) =>
+      this.#transport.api.POST('/v1/sessions/{id}/viewers/{viewer_id}/ask', { params, body: {}, fetch }),
+    )
+  }
+
+  /** Gives keyboard and mouse to a view, or not. @throws AnteroomError forbidden when the screen is somebody else's */
+  async answerControl(id: string, viewerId: string, give: boolean, options: CallOptions = {}): Promise<Viewers> {
+    const params = { path: { id, viewer_id: viewerId } }
+    return await this.#transport.call(options, (fetch) =>
+      this.#transport.api.POST('/v1/sessions/{id}/viewers/{viewer_id}/control', { params, body: { give }, fetch }),
     )
   }
 

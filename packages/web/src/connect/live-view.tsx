@@ -4,7 +4,9 @@ import { post, wordsFor } from '../api/api.ts'
 import { useNow } from '../clock.ts'
 import { Button } from '../design/button.tsx'
 import { Confirm } from '../design/confirm.tsx'
+import { companyOf } from '../live/company.ts'
 import { formatRemaining } from '../session/format-time.ts'
+import { ControlQuestion, ControlStrip, Watching } from './company-bar.tsx'
 import { CutNotice } from './cut-notice.tsx'
 import { LimitWarning } from './limit-warning.tsx'
 import styles from './live-view.module.css'
@@ -35,6 +37,9 @@ export function LiveView({ page, covered, onShown, onTold }: LiveViewProps) {
   const keys = useRef<HTMLTextAreaElement>(null)
   const { live, retry } = useLiveScreen(session.id, target)
   const screen = live.phase === 'connected' ? live.screen : undefined
+  const ticket = live.phase === 'connected' ? live.ticket : undefined
+  const company = ticket && companyOf(page.viewers, ticket)
+  const hasControl = company?.hasControl ?? false
   const why = 'why' in live ? live.why : undefined
   const [asking, setAsking] = useState<'cancel' | 'paste'>()
   const [trouble, setTrouble] = useState<string>()
@@ -45,6 +50,7 @@ export function LiveView({ page, covered, onShown, onTold }: LiveViewProps) {
     // Stopped for good, the reason and the button are what there is to show.
     if (screen || live.phase === 'stopped') onShown()
   }, [screen, live.phase, onShown])
+  useEffect(() => screen?.setControl(hasControl), [screen, hasControl])
   useEffect(() => {
     if (screen && !covered && asking === undefined) screen.focus()
   }, [screen, covered, asking])
@@ -75,6 +81,7 @@ export function LiveView({ page, covered, onShown, onTold }: LiveViewProps) {
         <div className={styles.names}>
           <h1>{provider.title}</h1>
           <p>Private computer, destroyed afterwards</p>
+          {company && !covered && <Watching others={company.others} />}
         </div>
         {!covered && (
           <LimitWarning
@@ -87,7 +94,7 @@ export function LiveView({ page, covered, onShown, onTold }: LiveViewProps) {
         )}
         <div className={styles.tools}>
           <Remaining until={Date.parse(session.expires_at)} skewMs={skewMs} />
-          <Button look="bare" onClick={() => void paste()} disabled={!screen} title="Paste">
+          <Button look="bare" onClick={() => void paste()} disabled={!hasControl} title="Paste">
             <ClipboardPaste size={20} aria-hidden /> <span>Paste</span>
           </Button>
           <Button
@@ -95,7 +102,7 @@ export function LiveView({ page, covered, onShown, onTold }: LiveViewProps) {
             // Taking the focus would close the keyboard that is open.
             onPointerDown={(event) => event.preventDefault()}
             onClick={() => toggleFocus(keys.current)}
-            disabled={!screen}
+            disabled={!hasControl}
             data-touch-only
           >
             <Keyboard size={20} aria-hidden /> <span>Keyboard</span>
@@ -122,10 +129,16 @@ export function LiveView({ page, covered, onShown, onTold }: LiveViewProps) {
           aria-label={`Screen of the private computer: ${provider.title}. F6 leaves it.`}
         />
         {screen && <SoftKeyboard field={keys} screen={screen} />}
+        {company && ticket && !hasControl && !covered && (
+          <ControlStrip sessionId={session.id} viewerId={ticket.viewer_id} company={company} />
+        )}
         {why && !covered && <CutNotice why={why} waiting={live.phase !== 'stopped'} onRetry={retry} />}
       </div>
       {trouble && <Note>{trouble}</Note>}
       {why && covered && <Note>{why} Trying again.</Note>}
+      {hasControl && company?.isOwner && company.asking && (
+        <ControlQuestion key={company.asking.id} sessionId={session.id} asking={company.asking} />
+      )}
       <PasteDialog
         open={asking === 'paste'}
         onClose={() => setAsking(undefined)}

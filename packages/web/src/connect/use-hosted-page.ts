@@ -1,4 +1,4 @@
-import type { ProviderSummary, Session, SessionEvent } from '@anteroom/contract'
+import type { ProviderSummary, Session, SessionEvent, Viewer } from '@anteroom/contract'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import { ApiProblem, get } from '../api/api.ts'
@@ -13,6 +13,8 @@ export interface HostedPage {
   readonly askedBy: string | null
   /** The person was told what it is about, and went on. */
   readonly agreed: boolean
+  /** Who sees the screen. */
+  readonly viewers: readonly Viewer[]
   /** How far the server's clock is ahead of this device's. */
   readonly skewMs: number
   /** How long nobody may do anything. */
@@ -25,6 +27,7 @@ interface PageAnswer {
   readonly provider: ProviderSummary | null
   readonly asked_by: string | null
   readonly agreed: boolean
+  readonly viewers: readonly Viewer[]
   readonly server_time: string
   readonly idle_seconds: number
 }
@@ -65,12 +68,16 @@ export function useHostedPage(sessionId: string) {
     enabled: arrival.isSuccess && typeof arrival.data === 'string',
     queryFn: async ({ signal }) => {
       const path = `/v1/sessions/${sessionId}/page`
-      const { session, provider, asked_by, agreed, server_time, idle_seconds } = await get<PageAnswer>(path, signal)
+      const { session, provider, asked_by, agreed, viewers, server_time, idle_seconds } = await get<PageAnswer>(
+        path,
+        signal,
+      )
       return {
         session,
         provider: provider ?? removedProvider(session.provider),
         askedBy: asked_by,
         agreed,
+        viewers,
         skewMs: Date.parse(server_time) - Date.now(),
         idleSeconds: idle_seconds,
       }

@@ -17,6 +17,7 @@ const byCode = {
   4004: { why: 'This page could not keep up with the picture.', reconnect: true },
   4005: { why: 'The service is restarting. Your private computer keeps running.', reconnect: true },
   4006: { why: 'The screen was opened in another tab or window.', reconnect: false },
+  4007: { why: 'Too many people are looking on already.', reconnect: false },
 } as const satisfies Record<LiveCloseCode, CloseWords>
 
 const isLiveCloseCode = (code: number): code is LiveCloseCode => Object.hasOwn(byCode, code)

@@ -9,20 +9,29 @@ export class FittingRfb extends RFB {
   readonly #observer: ResizeObserver
   #asking = false
 
-  constructor(target: HTMLElement, socket: WebSocket) {
+  constructor(target: HTMLElement, socket: WebSocket, hasControl: boolean) {
     super(target, socket, { shared: true })
     this.#target = target
     this.background = 'transparent'
-    this.resizeSession = true
+    this.viewOnly = !hasControl
+    this.resizeSession = hasControl
     this.#observer = new ResizeObserver(() => this.#fit())
     this.#observer.observe(target)
     this.addEventListener('disconnect', () => this.#observer.disconnect())
   }
 
+  setControl(has: boolean): void {
+    if (this.viewOnly === !has) return
+    this.viewOnly = !has
+    this.resizeSession = has
+    this.#fit()
+  }
+
   /** Only where needed: with scaling on, a window of a fractional size would be blurred. */
   #fit(): void {
     const isNarrow = this.#target.clientWidth < narrowestPx
-    if (this.scaleViewport !== isNarrow) this.scaleViewport = isNarrow
+    const scales = isNarrow || this.viewOnly
+    if (this.scaleViewport !== scales) this.scaleViewport = scales
   }
 
   protected override _requestRemoteResize(): void {

@@ -7,9 +7,12 @@ import { openScreen, type Screen } from './screen.ts'
 export type LiveState =
   /** `why`: what cut it before, told until the picture is back. */
   | { readonly phase: 'connecting'; readonly why?: string }
-  | { readonly phase: 'connected'; readonly screen: Screen }
+  | { readonly phase: 'connected'; readonly screen: Screen; readonly ticket: LiveTicket }
   /** Cut; `waiting` connects again by itself, `stopped` waits for the person. */
   | { readonly phase: 'waiting' | 'stopped'; readonly why: string }
+
+/** What the page knows of its own view. */
+export type LiveTicket = Pick<Ticket, 'access' | 'viewer_id'>
 
 export interface LiveLine {
   /** Connect again now. */
@@ -65,21 +68,33 @@ interface Ended {
 }
 
 async function connectOnce({ sessionId, target, onState }: LiveOptions, signal: AbortSignal): Promise<Ended> {
-  const ticket = await post<Ticket>(`/v1/sessions/${sessionId}/tickets`, { access: 'control' })
+  const ticket = await ticketFor(sessionId)
   signal.throwIfAborted()
   // The page may have been opened under another name than the ticket's, and its policy lets it reach its own alone.
   const { pathname, search } = new URL(ticket.url)
-  const screen = await openScreen(target, `${location.origin.replace('http', 'ws')}${pathname}${search}`)
+  const address = `${location.origin.replace('http', 'ws')}${pathname}${search}`
+  const screen = await openScreen(target, address, ticket.access === 'control')
   const leave = (): void => screen.disconnect()
   if (signal.aborted) leave()
   signal.addEventListener('abort', leave)
   try {
     const seen = await screen.painted
-    if (seen) onState({ phase: 'connected', screen })
+    if (seen) onState({ phase: 'connected', screen, ticket })
     const { code } = await screen.closed
     return { ...closeWords(code, navigator.onLine), seen }
   } finally {
     signal.removeEventListener('abort', leave)
+  }
+}
+
+/** Whoever the screen does not belong to looks on, and may ask for more. */
+async function ticketFor(sessionId: string): Promise<Ticket> {
+  const path = `/v1/sessions/${sessionId}/tickets`
+  try {
+    return await post<Ticket>(path, { access: 'control' })
+  } catch (error) {
+    if (!(error instanceof ApiProblem) || error.code !== 'control_needs_consent') throw error
+    return await post<Ticket>(path, { access: 'view' })
   }
 }
 

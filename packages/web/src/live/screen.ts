@@ -6,6 +6,8 @@ export interface Screen {
   /** true when the first whole picture has been drawn; false when the connection ended before. */
   readonly painted: Promise<boolean>
   readonly closed: Promise<{ code: number }>
+  /** Without control nothing is sent, and the desktop, whose size is another's, is drawn to fit. */
+  setControl(has: boolean): void
   focus(): void
   /** Presses and releases a key. */
   press(keysym: number): void
@@ -17,7 +19,7 @@ export interface Screen {
 /** Fetches noVNC, which only the live view needs; called early, it loads while the machine starts. */
 export const loadViewer = () => import('./fitting-rfb.ts')
 
-export async function openScreen(target: HTMLElement, url: string): Promise<Screen> {
+export async function openScreen(target: HTMLElement, url: string, hasControl: boolean): Promise<Screen> {
   const { FittingRfb } = await loadViewer()
   const socket = new WebSocket(url, ['binary'])
   const over = new AbortController()
@@ -28,7 +30,7 @@ export async function openScreen(target: HTMLElement, url: string): Promise<Scre
       resolve({ code })
     }),
   )
-  const rfb = new FittingRfb(target, socket)
+  const rfb = new FittingRfb(target, socket, hasControl)
 
   const press = (keysym: number, code: string | null = null): void => {
     rfb.sendKey(keysym, code, true)
@@ -47,6 +49,7 @@ export async function openScreen(target: HTMLElement, url: string): Promise<Scre
   return {
     painted: wholePicture(target, over.signal),
     closed,
+    setControl: (has) => rfb.setControl(has),
     focus: () => rfb.focus({ preventScroll: true }),
     press: (keysym) => press(keysym),
     paste: (text) => pasteWith(text, 'none'),

@@ -1,4 +1,4 @@
-import { providerSummary, session, sessionEnd } from '@anteroom/contract'
+import { providerSummary, session, sessionEnd, viewers } from '@anteroom/contract'
 import { z } from 'zod'
 import { visitorCookie, visitorCookieOptions } from '../cookies.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
@@ -19,6 +19,8 @@ const hostedPage = z.object({
   agreed: z.boolean(),
   /** For clocks that are wrong on the person's side. */
   server_time: z.iso.datetime(),
+  /** Who sees the screen. */
+  viewers: viewers.shape.viewers,
   /** How long nobody may do anything, while `session.idle_expires_at` is in force. */
   idle_seconds: z.number().int(),
 })
@@ -69,10 +71,12 @@ export function hostedPageRoutes(app: HttpApp, context: RouteContext): void {
       },
     },
     async (request) => {
-      const { sessions } = reachedBy(request, context)
+      const { sessions, live } = reachedBy(request, context)
       const shown = await sessions.get(request.params.id)
       const { askedBy, agreed } = await sessions.announcement(shown.id)
+      const holder = await ticketHolder(request, shown.id, context)
       return {
+        viewers: (await live.audience(shown.id, holder)).viewers,
         session: { ...sessionFor(request.principal, shown), return_url: returns.ifAllowed(shown.return_url) },
         provider: providers.list().find(({ name }) => name === shown.provider) ?? null,
         asked_by: config.hosted_page.display_name ?? (askedBy === null ? null : await access.keys.nameOf(askedBy)),

@@ -1,7 +1,8 @@
-import { connectionId, keyId, projectId, sessionId } from '@anteroom/contract'
+import { connectionId, keyId, projectId, sessionId, viewerId } from '@anteroom/contract'
 import { z } from 'zod'
 
 export const sessionParams = z.strictObject({ id: sessionId })
+export const viewerParams = z.strictObject({ id: sessionId, viewer_id: viewerId })
 export const connectionParams = z.strictObject({ id: connectionId })
 export const projectParams = z.strictObject({ id: projectId })
 export const keyParams = z.strictObject({ id: keyId })

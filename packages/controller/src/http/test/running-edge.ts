@@ -107,7 +107,15 @@ export async function startEdge({
   const vault = await openVault({ keyFile: join(home, 'vault.key'), store, clock, audit })
   let url = ''
   let endpoint: RfbEndpoint = { ip: '127.0.0.1', port: 1, password: '' }
-  const live = createLive({ store, clock, audit, publicUrl: () => url })
+  const live = createLive({
+    store,
+    clock,
+    events,
+    audit,
+    log,
+    maxViewers: config.live.max_viewers,
+    publicUrl: () => url,
+  })
   const sessions = createSessions({
     ...{ store, config, clock, log, live, vault, connections, providers, events, audit },
     driver: absent('driver'),
