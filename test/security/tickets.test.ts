@@ -290,7 +290,7 @@ attemptTable('tickets', [
     id: 'A1',
     attempt:
       "keyboard and mouse of an account owner's screen are taken without consent, by the operator, by keys, by whoever was refused",
-    refusal: '`control_needs_consent`, `forbidden`, `not_found`, `rate_limited`; they see the screen, and no more',
+    refusal: '`control_needs_consent`, `forbidden`, `rate_limited`; they see the screen, and no more',
     async run(tally) {
       const { edge } = door
       const session = await door.readySession()
@@ -342,7 +342,7 @@ attemptTable('tickets', [
         const { viewer_id, socket } = await view(headers, 'view')
         const give = { give: true }
         await refusedCall(`${who} to itself`, ['forbidden'], `viewers/${viewer_id}/control`, give, headers)
-        await refusedCall(`${who} asks for the owner`, ['not_found'], `viewers/${owner.viewer_id}/ask`, {}, headers)
+        await refusedCall(`${who} asks for the owner`, ['forbidden'], `viewers/${owner.viewer_id}/ask`, {}, headers)
         await edge.call('POST', `${path}/viewers/${viewer_id}/ask`, {}, { ...own, ...headers })
         await edge.call('POST', `${path}/viewers/${viewer_id}/control`, { give: false }, { ...own, ...visitor })
         await refusedCall(`${who} asks again at once`, ['rate_limited'], `viewers/${viewer_id}/ask`, {}, headers)

@@ -68,5 +68,5 @@ export type Viewers = z.infer<typeof viewers>
 
 export const answerControl = z.strictObject({
   /** false: keyboard and mouse stay where they are. */
-  give: z.boolean(),
+  give: z.boolean().default(true),
 })

@@ -149,6 +149,13 @@ export const requestErrors = {
     person: 'Keyboard and mouse belong to somebody else. You can look on, and ask for them.',
     hint: 'Ask for a ticket with `"access": "view"`, open the view, then POST /v1/sessions/{id}/viewers/{viewer_id}/ask.',
   },
+  viewer_gone: {
+    status: 409,
+    title: 'View is not open',
+    retryable: false,
+    person: 'They have left meanwhile.',
+    hint: 'See who is there with GET /v1/sessions/{id}/viewers; whoever looks on again has a new viewer_id.',
+  },
   viewers_full: {
     status: 409,
     title: 'Too many viewers',

@@ -750,7 +750,8 @@ export interface paths {
             requestBody: {
                 content: {
                     "application/json": {
-                        give: boolean;
+                        /** @default true */
+                        give?: boolean;
                     };
                 };
             };
@@ -2416,7 +2417,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "body_too_large" | "unsupported_media_type" | "unauthenticated" | "forbidden" | "key_unchangeable" | "origin_refused" | "not_found" | "method_not_allowed" | "provider_unknown" | "provider_invalid" | "return_url_refused" | "idempotency_conflict" | "rate_limited" | "session_not_ready" | "session_over" | "extension_refused" | "entry_invalid" | "not_agreed" | "ticket_invalid" | "control_needs_consent" | "viewers_full" | "connection_needs_auth" | "config_invalid" | "capacity_exhausted" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "store_unavailable" | "image_missing" | "image_corrupt" | "snapshot_corrupt" | "snapshot_build_failed" | "image_build_failed" | "image_build_locked" | "agent_incompatible" | "vmm_missing" | "kvm_required" | "network_setup_failed" | "vmm_exited" | "boot_failed" | "boot_timeout" | "agent_unreachable" | "display_blank" | "display_lost" | "browser_crashed" | "machine_lost" | "deadline_exceeded" | "consent_denied" | "oauth_error" | "oauth_state_mismatch" | "token_exchange_failed" | "issuer_unreachable" | "egress_denied" | "egress_unreachable" | "capture_invalid" | "vault_unavailable" | "session_expired" | "session_idle" | "session_never_opened" | "session_cancelled" | "controller_locked" | "controller_unreachable" | "shutting_down" | "not_ready" | "internal";
+        ErrorCode: "invalid_request" | "body_too_large" | "unsupported_media_type" | "unauthenticated" | "forbidden" | "key_unchangeable" | "origin_refused" | "not_found" | "method_not_allowed" | "provider_unknown" | "provider_invalid" | "return_url_refused" | "idempotency_conflict" | "rate_limited" | "session_not_ready" | "session_over" | "extension_refused" | "entry_invalid" | "not_agreed" | "ticket_invalid" | "control_needs_consent" | "viewer_gone" | "viewers_full" | "connection_needs_auth" | "config_invalid" | "capacity_exhausted" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "store_unavailable" | "image_missing" | "image_corrupt" | "snapshot_corrupt" | "snapshot_build_failed" | "image_build_failed" | "image_build_locked" | "agent_incompatible" | "vmm_missing" | "kvm_required" | "network_setup_failed" | "vmm_exited" | "boot_failed" | "boot_timeout" | "agent_unreachable" | "display_blank" | "display_lost" | "browser_crashed" | "machine_lost" | "deadline_exceeded" | "consent_denied" | "oauth_error" | "oauth_state_mismatch" | "token_exchange_failed" | "issuer_unreachable" | "egress_denied" | "egress_unreachable" | "capture_invalid" | "vault_unavailable" | "session_expired" | "session_idle" | "session_never_opened" | "session_cancelled" | "controller_locked" | "controller_unreachable" | "shutting_down" | "not_ready" | "internal";
         Problem: {
             type: string;
             title: string;

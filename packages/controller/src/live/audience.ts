@@ -111,17 +111,17 @@ export class Audience {
     this.#changed(sessionId)
   }
 
-  /** @throws AppError not_found when the view is not open, or not the asker's; rate_limited soon after a refusal */
+  /** @throws AppError viewer_gone; forbidden when it is not the asker's; rate_limited soon after a refusal */
   ask(sessionId: string, viewerId: string, asker: Holder): void {
     const view = this.require(sessionId, viewerId)
-    if (!isSame(view.holder, asker)) throw new AppError('not_found', { detail: 'This is not a view of yours.' })
+    if (!isSame(view.holder, asker)) throw new AppError('forbidden', { detail: 'This is not a view of yours.' })
     const waitMs = view.refusedUntil - this.#clock.now()
     if (waitMs > 0) throw new AppError('rate_limited', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
     view.asksForControl = view.access === 'view'
     this.#changed(sessionId)
   }
 
-  /** @throws AppError not_found */
+  /** @throws AppError viewer_gone */
   answer(sessionId: string, viewerId: string, give: boolean): void {
     const view = this.require(sessionId, viewerId)
     view.asksForControl = false
@@ -145,10 +145,10 @@ export class Audience {
     return this.of(sessionId).filter(({ isShown, isStopped }) => isShown && !isStopped)
   }
 
-  /** @throws AppError not_found when the view is not open */
+  /** @throws AppError viewer_gone */
   require(sessionId: string, viewerId: string): OpenView {
     const view = this.#shown(sessionId).find(({ id }) => id === viewerId)
-    if (!view) throw new AppError('not_found', { detail: 'This view is not open any more.' })
+    if (!view) throw new AppError('viewer_gone')
     return view
   }
 

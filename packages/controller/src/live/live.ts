@@ -93,9 +93,9 @@ export interface Live {
   revokeOfCookie(cookie: string): Promise<void>
   /** Who sees the screen now, told to `asker`. */
   audience(sessionId: string, asker: Holder): Promise<Viewers>
-  /** Whoever looks on asks for keyboard and mouse. @throws AppError not_found, rate_limited */
+  /** Whoever looks on asks for keyboard and mouse. @throws AppError viewer_gone, forbidden, rate_limited */
   askForControl(sessionId: string, viewerId: string, asker: Holder): Promise<void>
-  /** Hands keyboard and mouse to a view (that of `by` too, to have them back), or leaves them. @throws AppError forbidden, not_found */
+  /** Hands keyboard and mouse to a view (that of `by` too, to have them back), or leaves them. @throws AppError forbidden, viewer_gone */
   answerControl(sessionId: string, viewerId: string, give: boolean, by: Holder): Promise<void>
   of(reach: Reach): ReachedLive
   /** Number of open sockets. */

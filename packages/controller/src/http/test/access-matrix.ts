@@ -30,7 +30,7 @@ export function addressOf(path: string, ids: Ids): string {
   const resource = path.split('/')[2] ?? ''
   const id = Object.hasOwn(ids, resource) ? ids[resource as keyof Ids] : undefined
   if (id === undefined) throw new Error(`nobody knows an id for ${path}: say in access-matrix.ts how one is made`)
-  return path.replace(/:id\b|\{id\}/, id)
+  return path.replace(/:id\b|\{id\}/, id).replace(/:viewer_id\b|\{viewer_id\}/, `vwr_${'0'.repeat(24)}`)
 }
 
 /** A tenant may have all of these together. */
