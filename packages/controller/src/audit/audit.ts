@@ -15,7 +15,7 @@ import { beginning, hashOf } from './canonical.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { boundDetails, boundText, rowOf } from './entry.ts'
 import { exportOf } from './export-lines.ts'
-import { type Ends, isGenuine, readEnds, sign, whatIsWrong } from './head.ts'
+import { type Ends, readEnds, readEndsAtOnce, Signer, whatIsWrong } from './head.ts'
 import { type AuditFilter, type AuditPage, listEntries } from './list-entries.ts'
 import { type HowToVerify, verifyStored } from './stored-chain.ts'
 
@@ -65,9 +65,9 @@ export interface AuditParts {
 }
 
 export function createAudit({ store, clock, log, keyOf }: AuditParts): Audit {
-  let known: Buffer | undefined
-  const key = (): Buffer => {
-    known ??= keyOf()
+  let known: Signer | undefined
+  const signer = (): Signer => {
+    known ??= new Signer(keyOf())
     return known
   }
 
@@ -97,7 +97,7 @@ export function createAudit({ store, clock, log, keyOf }: AuditParts): Audit {
     log.error({ head: ends.head, last: ends.last }, `the audit was damaged: ${found}`)
     const { head, last } = ends
     // A genuine end says better than the rows where the chain was; what lies between stays missing.
-    const from = head && isGenuine(head, key()) ? head : { seq: last?.seq ?? 0, hash: last?.hash ?? beginning }
+    const from = head && signer().isGenuine(head) ? head : { seq: last?.seq ?? 0, hash: last?.hash ?? beginning }
     return await write(tx, from.seq < (last?.seq ?? 0) && last ? last : from, {
       action: 'audit.damaged',
       target: { kind: 'audit', id: null },
@@ -109,10 +109,10 @@ export function createAudit({ store, clock, log, keyOf }: AuditParts): Audit {
 
   async function record(tx: Tx, what: AuditRecord): Promise<void> {
     const ends = await readEnds(tx)
-    const wrong = whatIsWrong(ends, key())
+    const wrong = whatIsWrong(ends, signer())
     const previous =
       wrong === undefined ? (ends.head ?? { seq: 0, hash: beginning }) : await noteDamage(tx, ends, wrong)
-    const head = sign(await write(tx, previous, what), key())
+    const head = signer().sign(await write(tx, previous, what))
     await tx
       .insertInto('audit_head')
       .values({ id: 1, ...head })
@@ -120,7 +120,7 @@ export function createAudit({ store, clock, log, keyOf }: AuditParts): Audit {
       .execute()
   }
 
-  const checkpoint = async (): Promise<AuditCheckpoint | undefined> => (await readEnds(store.db)).head
+  const checkpoint = async (): Promise<AuditCheckpoint | undefined> => (await readEndsAtOnce(store.db)).head
   const recordAlone = (what: AuditRecord): Promise<void> => store.transaction((tx) => record(tx, what))
   const checkpoints = new Checkpoints(store, { checkpoint, recordAlone })
   return {
@@ -129,7 +129,7 @@ export function createAudit({ store, clock, log, keyOf }: AuditParts): Audit {
     list: (filter) => listEntries(store.db, filter),
     export: (afterSeq) => exportOf(store.db, afterSeq),
     checkpoint,
-    verify: (how = {}) => verifyStored(store.db, key(), how),
+    verify: (how = {}) => verifyStored(store.db, keyOf(), how),
     sayCheckpoint: (log) => checkpoints.say(log),
     run: (scope) => checkpoints.run(scope),
   }

@@ -7,7 +7,7 @@ import {
 } from '@anteroom/contract'
 import { z } from 'zod'
 import type { Db } from '../store/store.ts'
-import { readEnds } from './head.ts'
+import { readEndsAtOnce } from './head.ts'
 import { entriesBetween, verdictOf } from './stored-chain.ts'
 import { type Place, verifyChain } from './verify-chain.ts'
 
@@ -19,7 +19,7 @@ const lastLine = z.strictObject({ checkpoint: auditCheckpoint })
 
 /** All entries after `afterSeq` that are there now, as JSON lines; in the last line where the chain ends. */
 export async function* exportOf(db: Db, afterSeq: number): AsyncIterable<string> {
-  const { head: checkpoint, last } = await readEnds(db)
+  const { head: checkpoint, last } = await readEndsAtOnce(db)
   let lines: string[] = []
   for await (const entry of entriesBetween(db, afterSeq, Math.max(checkpoint?.seq ?? 0, last?.seq ?? 0))) {
     lines.push(`${JSON.stringify(entry)}\n`)

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { AuditEntry, AuditVerification } from '@anteroom/contract'
 import type { Db, Row } from '../store/store.ts'
 import { entryOf } from './entry.ts'
-import { isGenuine, readEnds } from './head.ts'
+import { readEndsAtOnce, Signer } from './head.ts'
 import { type Place, verifyChain, type Walked } from './verify-chain.ts'
 
 /** Read and hashed without a pause: a few milliseconds. */
@@ -40,7 +40,7 @@ export async function verifyStored(
   key: Buffer | undefined,
   { afterSeq = 0, kept }: HowToVerify,
 ): Promise<AuditVerification> {
-  const { head, last } = await readEnds(db)
+  const { head, last } = await readEndsAtOnce(db)
   const after = await db.selectFrom('audit').select(['seq', 'hash']).where('seq', '=', afterSeq).executeTakeFirst()
   // What comes while this reads is not looked at.
   const until = Math.max(head?.seq ?? 0, last?.seq ?? 0)
@@ -59,7 +59,7 @@ export function verdictOf(
   head: AuditVerification['head'] | undefined,
   key: Buffer | undefined,
 ): AuditVerification {
-  const genuine = head && key ? isGenuine(head, key) : null
+  const genuine = head && key ? new Signer(key).isGenuine(head) : null
   const wrong =
     first_wrong ?? (genuine === false ? { seq: head?.seq ?? 0, problem: 'head_forged' as const, found: forged } : null)
   return {
