@@ -16,6 +16,7 @@ export async function openDoor(options: EdgeOptions = {}) {
   const readySession = async (projectId?: string) => {
     const session = await edge.newSession(projectId)
     await edge.makeReady(session.id, machine.endpoint)
+    await edge.sessions.agree(session.id, 'test')
     return session
   }
   const addressOf = (id: string, ticket: string, more = ''): string =>

@@ -25,7 +25,9 @@ export class ReturnAddresses {
     return url !== null && this.#whyNot(url) === undefined ? url.href : null
   }
 
-  #whyNot({ origin, username, password }: URL): string | undefined {
+  #whyNot({ protocol, origin, username, password }: URL): string | undefined {
+    // `blob:https://app.example.com/…` has the origin of what it is made by.
+    if (!/^https?:$/.test(protocol)) return 'must be an https or http address'
     // People take `https://bank.example@evil.example` for the bank's.
     if (username !== '' || password !== '') return 'must not hold a name or password'
     return this.#origins.has(origin) ? undefined : `leads to ${origin}, which hosted_page.return_origins does not name`
