@@ -1,9 +1,10 @@
 import { request } from 'node:http'
-import type { CreatedSession, SessionEnd } from '@anteroom/contract'
-import type { Frame, Page } from 'playwright-core'
+import type { SessionEnd } from '@anteroom/contract'
 import { afterAll, beforeAll } from 'vitest'
-import { attemptTable, type Tally } from './harness/attempts.ts'
+import { attemptTable } from './harness/attempts.ts'
+import { tryForgeries, tryForms, trySockets } from './harness/forged-requests.ts'
 import { innocentReturns, otherReturns } from './harness/return-notations.ts'
+import { framesAt, tryScripts } from './harness/shown-pages.ts'
 import { evilHosts, openWebWorld, type WebWorld } from './harness/web-world.ts'
 
 let world: WebWorld
@@ -11,222 +12,6 @@ beforeAll(async () => {
   world = await openWebWorld({ return_origins: ['https://app.example.com', 'http://localhost:3000'] })
 })
 afterAll(() => world?.stop())
-
-/** All that requests of the two people could have changed. */
-async function stateOf(): Promise<string> {
-  const { db } = world.door.edge.store
-  const rows = await Promise.all([
-    db.selectFrom('sessions').selectAll().orderBy('id').execute(),
-    db.selectFrom('connections').selectAll().orderBy('id').execute(),
-    db.selectFrom('cookies').select('hash').orderBy('hash').execute(),
-    db.selectFrom('api_keys').select(['id', 'scopes']).orderBy('id').execute(),
-    db.selectFrom('tickets').select('hash').orderBy('hash').execute(),
-  ])
-  return JSON.stringify(rows)
-}
-
-/** What a page of another origin can send; gives what it could read of the answer. */
-async function forge(page: Page, kind: string, url: string, body: string): Promise<string> {
-  return await page.evaluate(
-    async ([how, target, text]) => {
-      const read = async (init: RequestInit): Promise<string> => {
-        const answer = await fetch(target, { method: 'POST', credentials: 'include', body: text, ...init })
-        return await answer.text()
-      }
-      try {
-        if (how === 'beacon') return navigator.sendBeacon(target, text) ? '' : 'not sent'
-        if (how === 'plain text') return await read({ headers: { 'content-type': 'text/plain' } })
-        if (how === 'no body') return await read({ mode: 'no-cors', body: null })
-        if (how === 'a body of no type') return await read({ mode: 'no-cors', body: new Blob([text]) })
-        if (how === 'no-cors') return await read({ mode: 'no-cors' })
-        if (how === 'JSON') return await read({ headers: { 'content-type': 'application/json' } })
-        if (how === 'own header')
-          return await read({ headers: { 'content-type': 'application/json', 'x-anteroom-request': '1' } })
-        if (how === 'DELETE') return await read({ method: 'DELETE', body: null })
-        return await read({ method: 'GET', body: null })
-      } catch {
-        return ''
-      }
-    },
-    [kind, url, body] as const,
-  )
-}
-
-const bodies: Record<string, string> = {
-  '/v1/sessions': '{"provider":"demo","subject":"mallory"}',
-  '/v1/keys': '{"name":"mallory","scopes":["operator"]}',
-}
-
-async function tryForgeries(tally: Tally, host: string): Promise<void> {
-  const { context, session } = await world.victim()
-  const page = await world.evilPage(context, host)
-  const own = `/v1/sessions/${session.id}`
-  const changes = ['cancel', 'capture', 'agree', 'extend', 'tickets'].map((what) => `${own}/${what}`)
-  const before = await stateOf()
-  for (const path of [...changes, '/v1/sessions', '/v1/keys', '/v1/operator/sign-out', '/v1/doctor'])
-    for (const kind of [
-      'beacon',
-      'no body',
-      'a body of no type',
-      'plain text',
-      'no-cors',
-      'JSON',
-      'own header',
-      'DELETE',
-    ])
-      await tally.try(`${kind} from ${host}`, async () => {
-        const told = await forge(page, kind, world.door.edge.url + path, bodies[path] ?? '{}')
-        if (told !== '') return `${path} was answered: ${told}`
-        return (await stateOf()) === before ? undefined : `${path} changed something`
-      })
-  for (const path of [own, `${own}/page`, '/v1/sessions', '/v1/keys', '/v1/operator'])
-    await tally.try(`read from ${host}`, async () => {
-      const told = await forge(page, 'GET', world.door.edge.url + path, '')
-      return told === '' ? undefined : `${path}: ${told}`
-    })
-  await context.close()
-}
-
-async function tryForms(tally: Tally, host: string): Promise<void> {
-  const { context, session } = await world.victim()
-  // The answers go into a frame, so that the page stays.
-  const page = await world.evilPage(
-    context,
-    host,
-    '<iframe name=there></iframe><form method=post target=there><input></form>',
-  )
-  const before = await stateOf()
-  for (const enctype of ['application/x-www-form-urlencoded', 'multipart/form-data', 'text/plain'])
-    for (const [path, name] of [
-      [`/v1/sessions/${session.id}/cancel`, '{"a":"'],
-      ['/v1/sessions', '{"provider":"demo","subject":"mallory","x":"'],
-      ['/v1/operator/sign-out', 'a'],
-    ] as const)
-      await tally.try(`a form as ${enctype} from ${host}`, async () => {
-        const [status] = await Promise.all([
-          world.answerTo(path),
-          page.evaluate(
-            (how) => {
-              const [form] = document.forms
-              const [field] = document.getElementsByTagName('input')
-              if (!form || !field) throw new Error('no form')
-              Object.assign(field, { name: how.name, value: '"}' })
-              Object.assign(form, { action: how.action, enctype: how.enctype }).submit()
-            },
-            { enctype, name, action: world.door.edge.url + path },
-          ),
-        ])
-        if (status < 400) return `${path} was answered with ${status}`
-        return (await stateOf()) === before ? undefined : `${path} changed something`
-      })
-  await context.close()
-}
-
-/** What came of a WebSocket that a page opens. */
-const socketFrom = (page: Page, url: string): Promise<string> =>
-  page.evaluate(
-    (target) =>
-      new Promise<string>((resolve) => {
-        const socket = new WebSocket(target, ['binary'])
-        socket.onopen = () => resolve('open')
-        socket.onerror = () => resolve('refused')
-      }),
-    url,
-  )
-
-async function trySockets(tally: Tally, host: string): Promise<void> {
-  const { context, session } = await world.victim()
-  const page = await world.evilPage(context, host)
-  const { door } = world
-  const stolen = await door.ticket(session.id, { cookie: await door.edge.operatorVisit() })
-  for (const [variant, address] of [
-    ['without a ticket', door.addressOf(session.id, '')],
-    ['with a ticket that is none', door.addressOf(session.id, 'guessed')],
-    ["with the operator's ticket", door.addressOf(session.id, stolen)],
-    ['to the events', `${door.edge.url.replace('http', 'ws')}/v1/sessions/${session.id}/events`],
-  ] as const)
-    await tally.try(`a WebSocket ${variant} from ${host}`, async () => {
-      const answer = await socketFrom(page, address)
-      return answer === 'refused' ? undefined : answer
-    })
-  await context.close()
-}
-
-/** Did the frame show a page of ours? A browser that refuses one puts a page of its own in the place. */
-const isShown = (frame: Frame): Promise<boolean> => frame.evaluate(() => document.getElementById('root') !== null)
-
-const elements: Record<string, (url: string) => string> = {
-  iframe: (url) => `<iframe src="${url}"></iframe>`,
-  object: (url) => `<object data="${url}" type="text/html"></object>`,
-  embed: (url) => `<embed src="${url}" type="text/html">`,
-}
-
-/** By element and path: what a page at `host` shows of ours when it has all of them in it. */
-async function framesAt(host: string, paths: readonly string[]): Promise<[string, boolean][]> {
-  const { context } = await world.victim()
-  const { url } = world.door.edge
-  const html = paths.flatMap((path) => Object.values(elements).map((element) => element(url + path))).join('')
-  const page = await world.evilPage(context, host, html)
-  await page.waitForLoadState('networkidle')
-  const kinds = paths.flatMap((path) => Object.keys(elements).map((element) => `${element} of ${path} at ${host}`))
-  const shown = await Promise.all(
-    (await page.$$('iframe, object, embed')).map(async (element) => {
-      const frame = await element.contentFrame()
-      return frame !== null && (await isShown(frame))
-    }),
-  )
-  await context.close()
-  return kinds.map((kind, at) => [kind, shown[at] ?? true])
-}
-
-const scripts = [
-  '<script>window.hacked=1</script>',
-  '<img src=x onerror="window.hacked=1">',
-  '"><svg onload="window.hacked=1">',
-  `'-window.hacked=1-'`,
-  '</title><script>window.hacked=1</script>',
-  '{{constructor.constructor("window.hacked=1")()}}',
-  'javascript:window.hacked=1',
-  '<a href="javascript:window.hacked=1" autofocus onfocus="window.hacked=1">x</a>',
-  '<style>@import "http://evil.test/"</style>',
-  '<iframe srcdoc="<script>parent.hacked=1</script>"></iframe>',
-] as const
-
-/** undefined: it is text on the page, and nothing else. */
-async function inert(page: Page, text: string): Promise<string | undefined> {
-  await page.getByText(text, { exact: false }).first().waitFor()
-  const seen = await page.evaluate(() => ({
-    ran: 'hacked' in window,
-    grown: document.querySelectorAll(
-      'main script, main iframe, main style, main [onerror], main [onload], main [onfocus]',
-    ).length,
-    links: [...document.links].filter(({ protocol }) => !/^https?:$/.test(protocol)).length,
-  }))
-  return seen.ran || seen.grown > 0 || seen.links > 0 ? JSON.stringify(seen) : undefined
-}
-
-async function tryScripts(tally: Tally): Promise<void> {
-  const { edge } = world.door
-  const bare = world.provider
-  const context = await world.newContext()
-  const page = await context.newPage()
-  const ids: string[] = []
-  for (const script of scripts) {
-    world.provider = { ...bare, title: `Title ${script}`, opens: script, captures: [`Capture ${script}`] }
-    const asked = { provider: 'demo', subject: `Subject ${script}` }
-    const created = (await (await edge.call('POST', '/v1/sessions', asked)).json()) as CreatedSession
-    ids.push(created.id)
-    await page.goto(created.hosted_url)
-    for (const text of [world.provider.title, asked.subject, ...world.provider.captures])
-      await tally.try('on the hosted page', () => inert(page, text))
-  }
-  await page.goto(`${edge.url}/sign-in#token=${await edge.access.newSignInToken(60)}`)
-  for (const text of [world.provider.title, ...scripts.map((script) => `Subject ${script}`)])
-    await tally.try('in the dashboard', () => inert(page, text))
-  await context.close()
-  for (const id of ids) await edge.sessions.requestEnd(id, 'cancelled')
-  world.provider = bare
-}
 
 /** The status of a request with this Host header, as no browser would let a page write it. */
 const statusWith = (host: string): Promise<number> =>
@@ -306,7 +91,7 @@ attemptTable('web', [
       'a page of another site, or of another port of this host, sends what the signed-in browser could: fetch, beacon, DELETE',
     refusal: '`origin_refused` or no cookie: nothing changes, nothing can be read',
     async run(tally) {
-      for (const host of evilHosts) await tryForgeries(tally, host)
+      for (const host of evilHosts) await tryForgeries(world, tally, host)
     },
   },
   {
@@ -314,7 +99,7 @@ attemptTable('web', [
     attempt: 'such a page submits a form, of every kind that needs no permission',
     refusal: '`origin_refused`, `unsupported_media_type`, `unauthenticated`',
     async run(tally) {
-      for (const host of evilHosts) await tryForms(tally, host)
+      for (const host of evilHosts) await tryForms(world, tally, host)
     },
   },
   {
@@ -322,7 +107,7 @@ attemptTable('web', [
     attempt: 'such a page opens a WebSocket',
     refusal: 'refused before the upgrade',
     async run(tally) {
-      for (const host of evilHosts) await trySockets(tally, host)
+      for (const host of evilHosts) await trySockets(world, tally, host)
     },
   },
   {
@@ -333,11 +118,11 @@ attemptTable('web', [
     async run(tally) {
       const hosted = '/connect/ses_x'
       const friend = new URL(world.friend).hostname
-      const [named] = await framesAt(friend, [hosted])
+      const [named] = await framesAt(world, friend, [hosted])
       if (!named?.[1]) throw new Error('the page that is named shows nothing')
       const seen = [
-        ...(await framesAt(friend, ['/', '/sign-in'])),
-        ...(await Promise.all(evilHosts.map((host) => framesAt(host, ['/', '/sign-in', hosted])))).flat(),
+        ...(await framesAt(world, friend, ['/', '/sign-in'])),
+        ...(await Promise.all(evilHosts.map((host) => framesAt(world, host, ['/', '/sign-in', hosted])))).flat(),
       ]
       for (const [kind, shown] of seen) await tally.try(kind, async () => (shown ? 'it is shown' : undefined))
     },
@@ -346,7 +131,7 @@ attemptTable('web', [
     id: 'A10',
     attempt: 'a provider title, an address, a capture or a subject holds markup or script',
     refusal: 'it is text, on the hosted page and in the dashboard',
-    run: tryScripts,
+    run: (tally) => tryScripts(world, tally),
   },
   {
     id: 'A10',

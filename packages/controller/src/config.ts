@@ -1,29 +1,11 @@
-import { isLoopback } from '@anteroom/base'
 import { z } from 'zod'
-
-/** One origin, exactly as browsers write it; what it sends over the network must be safe on the way. */
-const webOrigin = z.string().superRefine((text, context) => {
-  const url = URL.parse(text)
-  // A host with any other sign would be taken for several hosts by some header that it goes into.
-  if (url === null || !/^https?:$/.test(url.protocol) || !/^[a-z\d.-]+$|^\[[a-f\d:]+\]$/.test(url.hostname))
-    context.addIssue(`${text} is no origin: write it like https://app.example.com`)
-  else if (url.origin !== text) context.addIssue(`${text} is more than an origin: write ${url.origin}`)
-  else if (url.protocol === 'http:' && !isLoopback(url.hostname))
-    context.addIssue(`${text} is read and changed by whoever is on the way: give it https; http is for this host alone`)
-})
+import { listenProblem, listenSchema, webOrigin } from './listen-config.ts'
 
 /** More than the host takes altogether does no harm: whichever limit is reached first counts. */
 const mostOpen = z.union([z.literal('none'), z.int().min(1).max(11_000)])
 
-/** `$ANTEROOM_HOME/config.yaml`; every key may be left out. Environment: `ANTEROOM_<SECTION>_<KEY>`, for example ANTEROOM_LISTEN_PORT. */
-export const configSchema = z.strictObject({
-  listen: z
-    .strictObject({
-      host: z.string().default('127.0.0.1'),
-      /** 0: any free port. */
-      port: z.int().min(0).max(65535).default(4400),
-    })
-    .prefault({}),
+const shape = z.strictObject({
+  listen: listenSchema.prefault({}),
   /** Where people reach the controller, when that is not the listening address. */
   public_url: z.url({ protocol: /^https?$/ }).optional(),
   /** The account owner's page, and the integrator's pages around it. */
@@ -127,6 +109,12 @@ export const configSchema = z.strictObject({
   providers_dir: z.string().optional(),
   demo: z.enum(['auto', 'on', 'off']).default('auto'),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+})
+
+/** `$ANTEROOM_HOME/config.yaml`; every key may be left out. Environment: `ANTEROOM_<SECTION>_<KEY>`, for example ANTEROOM_LISTEN_PORT. */
+export const configSchema = shape.superRefine((config, context) => {
+  const problem = listenProblem(config)
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
 })
 
 export type Config = Readonly<z.infer<typeof configSchema>> & {

@@ -150,7 +150,8 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     keepHouse(access, scope),
     audit.run(scope),
     reportHealth(examineItself, scope),
-    announceWhenReady(join(runDirectory, 'controller.json'), url, ready, scope),
+    // By the name in its certificate, where it has one.
+    announceWhenReady(join(runDirectory, 'controller.json'), config.listen.tls ? publicUrl() : url, ready, scope),
   ])
   stack.defer(async () => {
     scope.cancel(new AppError('shutting_down'))

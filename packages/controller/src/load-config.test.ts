@@ -46,6 +46,16 @@ test.each([
   ['hosted_page: { return_origins: ["https://*.example.com"] }', 'https://*.example.com is no origin'],
   ['hosted_page: { frame_ancestors: ["https://a;script-src"] }', 'https://a;script-src is no origin'],
   ['hosted_page: { frame_ancestors: ["http://app.example.com"] }', 'give it https; http is for this host alone'],
+  ['listen: { host: 0.0.0.0 }', 'listen.host: 0.0.0.0 is reached from other hosts in plain text'],
+  ['listen: { host: 10.0.0.7 }\npublic_url: https://anteroom.example', 'in plain text'],
+  ['listen: { host: "::", proxies: [10.0.0.5] }', 'public_url: with listen.host :: it must be the https address'],
+  [
+    'listen: { host: 0.0.0.0, tls: { certificate_file: a, key_file: b } }\npublic_url: http://anteroom.example',
+    'it must be the https address',
+  ],
+  ['listen: { proxies: [somewhere] }', 'listen.proxies.0: must be an address'],
+  ['listen: { proxies: [10.0.0.0/33] }', 'listen.proxies.0: must be an address'],
+  ['listen: { tls: { certificate_file: a } }', 'listen.tls.key_file:'],
   ['listen: [1', 'config.yaml'],
   ['- 1', 'must hold keys and values'],
 ])('%s is refused: %s', (yaml, message) => {
@@ -57,4 +67,14 @@ test.each([
 
 test('an unknown variable of the environment is refused with the nearest known one', () => {
   expect(() => loadConfig(home, { ANTEROOM_LISTEN_PROT: '1' })).toThrow('did you mean ANTEROOM_LISTEN_PORT?')
+})
+
+test.each([
+  'listen: { host: localhost }',
+  'listen: { host: "::1" }',
+  'listen: { host: 0.0.0.0, tls: { certificate_file: a, key_file: b } }\npublic_url: https://anteroom.example',
+  'listen: { host: "::", proxies: [10.0.0.5, "fd00::/64"] }\npublic_url: https://anteroom.example',
+])('%s is safe to be listened at', (yaml) => {
+  write(yaml)
+  expect(loadConfig(home, {})).toHaveProperty('listen')
 })

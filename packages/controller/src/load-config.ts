@@ -106,5 +106,6 @@ export function loadConfig(home: string, env: NodeJS.ProcessEnv, flags: Tree = {
     const meant = meantBy(key, known)
     throw invalid(`${full(key)} is no setting`, meant === undefined ? undefined : full(meant))
   }
-  throw invalid(`${where}: ${issue.message}`)
+  // What is wrong with several settings together names them itself.
+  throw invalid(where === '' ? issue.message : `${where}: ${issue.message}`)
 }

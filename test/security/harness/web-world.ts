@@ -66,7 +66,8 @@ export async function openWebWorld(hostedPage: object = {}): Promise<WebWorld> {
         const listen = (request: IncomingMessage, response: ServerResponse): void => {
           if (request.url !== path) return
           server.off('request', listen)
-          response.once('finish', () => resolve(response.statusCode))
+          // Also where the connection ends before the whole answer is out.
+          response.once('close', () => resolve(response.statusCode))
         }
         server.on('request', listen)
       }),

@@ -216,8 +216,18 @@ const breaks: readonly [DoctorCheckName, string, Break, DoctorCheck['verdict'], 
   ],
   [
     'certificate',
-    'is not there, and somebody else can listen',
-    () => ({ config: configured({ listen: { host: '0.0.0.0' } }) }),
+    'cannot be read',
+    () => {
+      const tls = { certificate_file: join(home, 'no.pem'), key_file: join(home, 'no.key') }
+      return { config: configured({ listen: { tls } }) }
+    },
+    'failed',
+    /no\.pem/,
+  ],
+  [
+    'certificate',
+    'is not there, and other hosts come by the public address',
+    () => ({ config: configured({ public_url: 'http://anteroom.example' }) }),
     'warning',
     /without TLS/,
   ],

@@ -1,4 +1,6 @@
 /** The edge: parses, authorises, answers; decides nothing. */
+import type { IncomingMessage } from 'node:http'
+import type { Server } from 'node:https'
 import { AppError, type Clock, type Log, newId, systemErrorCode } from '@anteroom/base'
 import fastifyCookie from '@fastify/cookie'
 import fastifyHelmet from '@fastify/helmet'
@@ -13,6 +15,7 @@ import type { HttpApp, HttpDeps, RouteContext } from './http-deps.ts'
 import { describeApi } from './openapi.ts'
 import { Origins } from './origins.ts'
 import { sendProblem } from './problem.ts'
+import { Proxies } from './proxies.ts'
 import { logAnswers } from './request-log.ts'
 import { ReturnAddresses } from './return-addresses.ts'
 import { RouteTable } from './route-table.ts'
@@ -32,6 +35,7 @@ import { systemRoutes } from './routes/system.ts'
 import { viewerRoutes } from './routes/viewers.ts'
 import { webRoutes } from './routes/web.ts'
 import { securityHeaders } from './security-headers.ts'
+import { keepTlsPairFresh, readTlsPair, type TlsPair } from './tls.ts'
 import { validatorCompiler } from './validation.ts'
 
 export type { HttpDeps } from './http-deps.ts'
@@ -50,16 +54,19 @@ const closingMs = 1500
 
 export async function createHttp(deps: HttpDeps): Promise<Http> {
   const stopping = new AbortController()
-  const origins = new Origins(deps.config.listen.host, deps.config.public_url)
+  const { listen, public_url } = deps.config
+  const pair = listen.tls && (await readTlsPair(listen.tls))
+  const origins = new Origins(listen.host, public_url, pair === undefined ? 'http' : 'https')
+  const proxies = new Proxies(deps.config)
   const log = deps.log.child({ module: 'http' })
   const returns = new ReturnAddresses(deps.config.hosted_page.return_origins)
   const context: RouteContext = { ...deps, log, origins, returns, stopping: stopping.signal }
   const problem = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
     sendProblem(error, request, reply, log)
-  const app = newApp(deps, problem, log)
+  const app = newApp({ pair, proxies, problem, log })
   const routes = new RouteTable(app)
   app.setErrorHandler(problem)
-  await prepare(app, context)
+  await prepare(app, context, proxies)
   app.setNotFoundHandler((request, reply) => {
     const methods = routes.methodsOf(request.url.split('?', 1)[0] ?? '')
     if (methods.length === 0) return problem(new AppError('not_found'), request, reply)
@@ -76,6 +83,11 @@ export async function createHttp(deps: HttpDeps): Promise<Http> {
         .listen({ host, port })
         .catch((error: unknown) => Promise.reject(cannotListen(host, port, error)))
       log.info({ url }, 'listening')
+      if (listen.tls && pair) {
+        // Served over TLS, it is Node's server for that; Fastify's type does not tell.
+        const server = app.server as unknown as Server
+        void keepTlsPairFresh(pair, { files: listen.tls, server, log, clock: deps.clock, signal: stopping.signal })
+      }
       return url
     },
     close: () => stop(app, stopping, deps.clock),
@@ -103,11 +115,21 @@ async function stop(app: HttpApp, stopping: AbortController, clock: Clock): Prom
   await closed
 }
 
-function newApp(
-  { config }: HttpDeps,
-  problem: (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply,
-  log: Log,
-): HttpApp {
+interface Made {
+  readonly pair: TlsPair | undefined
+  readonly proxies: Proxies
+  readonly problem: (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply
+  readonly log: Log
+}
+
+function newApp({ pair, proxies, problem, log }: Made): HttpApp {
+  const server = {
+    // A handshake is a GET (RFC 6455, section 4.1): the body of another method would be waited for on a socket that gives none.
+    shouldUpgradeCallback: ({ method, headers }: IncomingMessage) =>
+      method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
+    // Origins asks for it, with a problem; Node's own answer has no body.
+    requireHostHeader: false,
+  }
   const app = Fastify({
     bodyLimit: bodyLimitBytes,
     requestIdHeader: false,
@@ -116,21 +138,14 @@ function newApp(
     return503OnClosing: false,
     // A client that sends slowly does not hold a connection for ever.
     requestTimeout: 30_000,
-    // A public address that is not the listening one means a reverse proxy, on this host.
-    trustProxy: config.public_url === undefined ? false : 'loopback',
+    trustProxy: (address) => proxies.isBelieved(address),
     frameworkErrors(error, request, reply) {
       // The hook that closes the socket of a refused handshake is not reached, and nothing else would ever close it.
       if (request.raw.headers.upgrade !== undefined) reply.raw.once('finish', () => request.raw.socket.destroySoon())
       problem(error, request, reply)
     },
     clientErrorHandler: (error, socket) => answerClientError(error, socket, log),
-    http: {
-      // A handshake is a GET (RFC 6455, section 4.1): the body of another method would be waited for on a socket that gives none.
-      shouldUpgradeCallback: ({ method, headers }) =>
-        method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
-      // Origins asks for it, with a problem; Node's own answer has no body.
-      requireHostHeader: false,
-    },
+    ...(pair ? { https: { ...server, ...pair } as unknown as null } : { http: server }),
   }).withTypeProvider<ZodTypeProvider>()
   // Whatever else than 100-continue is expected is passed over (RFC 9110, section 10.1.1); Node's own answer is no problem.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
@@ -141,10 +156,11 @@ function newApp(
 }
 
 /** Everything that happens to a request before its route. */
-async function prepare(app: HttpApp, context: RouteContext): Promise<void> {
+async function prepare(app: HttpApp, context: RouteContext, proxies: Proxies): Promise<void> {
   const { config, access, origins, stopping, log } = context
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
+    proxies.requireProxy(request)
     if (stopping.aborted) throw new AppError('shutting_down', { retryAfterSeconds: 5 })
   })
   logAnswers(app, log)

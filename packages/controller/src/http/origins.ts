@@ -7,9 +7,12 @@ const wildcards: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
 /** Under which names this server is reached: against DNS rebinding (Host) and cross-site requests (Origin). */
 export class Origins {
   readonly #public: URL | undefined
+  readonly #scheme: 'http' | 'https'
   #listenHost: string
 
-  constructor(listenHost: string, publicUrl: string | undefined) {
+  /** `scheme`: what this server itself speaks. */
+  constructor(listenHost: string, publicUrl: string | undefined, scheme: 'http' | 'https' = 'http') {
+    this.#scheme = scheme
     this.#listenHost = listenHost
     this.#public = publicUrl === undefined ? undefined : new URL(publicUrl)
   }
@@ -24,8 +27,9 @@ export class Origins {
     if (host === undefined)
       throw new AppError('invalid_request', { fields: [{ pointer: 'host', message: 'is required' }] })
     if (this.#public && host === this.#public.host) return this.#public.origin
-    const url = URL.parse(`http://${host}`)
-    if (url?.host !== host.toLowerCase().replace(/:80$/, '') || !this.#isOurs(url.hostname))
+    const url = URL.parse(`${this.#scheme}://${host}`)
+    const usual = this.#scheme === 'http' ? /:80$/ : /:443$/
+    if (url?.host !== host.toLowerCase().replace(usual, '') || !this.#isOurs(url.hostname))
       throw new AppError('origin_refused', { detail: 'The Host header does not name this controller.' })
     return url.origin
   }

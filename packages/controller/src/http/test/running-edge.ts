@@ -68,6 +68,7 @@ export interface EdgeOptions {
   readonly hostedPage?: Partial<Config['hosted_page']>
   /** Left out: any free one. */
   readonly port?: number
+  readonly listen?: Partial<Config['listen']>
   /** Left out: anybody may have as many sessions as they like. */
   readonly maxPerSubject?: number | 'none'
   readonly overrides?: Partial<HttpDeps>
@@ -80,6 +81,7 @@ export async function startEdge({
   log = silentLog,
   publicUrl,
   hostedPage = {},
+  listen = {},
   port = 0,
   maxPerSubject = 'none',
   overrides,
@@ -94,6 +96,7 @@ export async function startEdge({
     ...configSchema.parse({
       limits: { max_queued: 10_000, max_per_subject: maxPerSubject },
       hosted_page: hostedPage,
+      listen,
       ...(publicUrl !== undefined && { public_url: publicUrl }),
     }),
     home,
