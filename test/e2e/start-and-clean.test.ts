@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type ControllerProcess, cleanHome, startControllerProcess } from '../harness/controller-process.ts'
-import { instanceOf, noTraces, tracesOf } from '../harness/traces.ts'
+import { firewallsOf, instanceOf, noTraces, tracesOf } from '../harness/traces.ts'
 
+/** Others may not set one. */
+const wanted = process.getuid?.() === 0 ? 1 : 0
 let controller: ControllerProcess
 beforeEach(async () => {
   const startedAt = performance.now()
@@ -12,7 +14,10 @@ afterEach(() => controller?.remove())
 
 test('npm start says where the controller is, and ends it cleanly', async () => {
   expect((await controller.api.call('GET', '/readyz', { key: null })).status).toBe(200)
+  expect(await firewallsOf(controller.home)).toHaveLength(wanted)
   expect(await controller.stop()).toBe(0)
+  // It has left no machine that would have to be guarded.
+  expect(await firewallsOf(controller.home)).toEqual([])
   await expect(fetch(controller.url)).rejects.toThrow()
 })
 
@@ -23,8 +28,10 @@ test('npm run clean ends a machine whose controller was killed', async () => {
   const place = { id, ip: vm_ip ?? '', home: controller.home, instance: await instanceOf(id) }
   process.kill(controller.pid, 'SIGKILL')
   expect((await tracesOf(place)).processes).toHaveLength(1)
+  expect(await firewallsOf(controller.home)).toHaveLength(wanted)
 
   await cleanHome(controller.home)
   // Files go with the directory, which `npm run clean` removes next.
   expect({ ...(await tracesOf(place)), directories: [] }).toEqual(noTraces)
+  expect(await firewallsOf(controller.home)).toEqual([])
 })

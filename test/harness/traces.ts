@@ -1,7 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { runCommand, Scope } from '@anteroom/base'
 import { agentPort, claimPort, rfbPort } from '@anteroom/contract'
+import { instanceTag } from '../../packages/controller/src/host/host.ts'
 
 export interface Traces {
   /** Processes that name the machine on their command line. */
@@ -36,6 +38,12 @@ export async function tracesOf({ id, ip, home, instance }: MachinePlace): Promis
     directories: (await namesIn(join(home, 'machines'))).filter((name) => name.includes(id)),
     ports: ports.filter((_, index) => answers[index]),
   }
+}
+
+/** Tables of the host's firewall that are a controller's; where only root may look, another user has none. */
+export async function firewallsOf(home: string): Promise<string[]> {
+  const listed = await runCommand(Scope.root('e2e'), 'nft', ['list', 'tables']).catch(() => ({ stdout: '' }))
+  return listed.stdout.split('\n').filter((line) => line.includes(instanceTag(home)))
 }
 
 /** Six characters that tell this controller's machines from those of another; they are in the machine's process name. */

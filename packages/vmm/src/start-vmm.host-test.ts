@@ -14,7 +14,7 @@ import { readVmmIdentity, startVmm, vmmFiles } from './start-vmm.ts'
 import { tailOf } from './tail.ts'
 import { makeTinyGuest, type TinyGuest } from './tiny-guest.ts'
 import { limitsOf, measureWalls } from './vmm-walls.ts'
-import { niceness } from './yield-to-others.ts'
+import { niceness, oomScore } from './yield-to-others.ts'
 
 const scope = Scope.root('test')
 const instance = process.pid.toString(36).padStart(6, '0').slice(-6)
@@ -117,6 +117,7 @@ describe('startVmm', () => {
     const { identity } = await startVmm(spec(), scope)
     const { stdout } = await runCommand(scope, 'ps', ['-o', 'ni=', '-p', String(identity.pid)])
     expect(Number(stdout)).toBe(niceness)
+    expect(Number(await readFile(`/proc/${identity.pid}/oom_score_adj`, 'utf8'))).toBe(oomScore)
     // There is none where the kernel makes no groups of sessions.
     const group = await readFile(`/proc/${identity.pid}/autogroup`, 'utf8').catch(() => undefined)
     if (group !== undefined) expect(group).toContain(`nice ${niceness}\n`)

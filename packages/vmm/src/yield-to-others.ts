@@ -7,6 +7,9 @@ import { type Scope, systemErrorCode } from '@anteroom/base'
  */
 export const niceness = 15
 
+/** Where memory is short the kernel ends a machine, and not what serves all of them (proc_pid_oom_score_adj(5); -1000 to 1000). */
+export const oomScore = 500
+
 /** The kernel lets a user without privileges change one group in each tenth of a second (kernel/sched/autogroup.c). */
 const askAgainMs = 50
 
@@ -16,6 +19,10 @@ const askAgainMs = 50
  * makes none, `nice` on the command line is all there is to do.
  */
 export async function yieldToOthers(pid: number, scope: Scope): Promise<void> {
+  // Inherited otherwise: a controller that is to be spared would spare its machines.
+  await writeFile(`/proc/${pid}/oom_score_adj`, String(oomScore)).catch((error: unknown) =>
+    scope.log.debug({ error: String(error) }, 'a monitor keeps its place where memory is short'),
+  )
   await scope.until(async () => {
     try {
       await writeFile(`/proc/${pid}/autogroup`, String(niceness))
