@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
-import { runCommand, Scope, silentLog } from '@anteroom/base'
+import { type Log, runCommand, Scope, silentLog } from '@anteroom/base'
 import { agentPort, rfbPort } from '@anteroom/contract'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { containerOn } from '../../test/container.ts'
@@ -119,6 +119,16 @@ describe('around user slots', () => {
     expect(await firewall.look(scope)).toMatchObject({ inForce: false, why: expect.stringContaining('removed') })
     expect(await firewall.ensure(scope)).toMatchObject({ inForce: true })
     expect(restored).toBe(1)
+  })
+
+  test('where it cannot be set, it says why, once, and nothing ends for it', async () => {
+    const said: unknown[] = []
+    const log: Log = { ...silentLog, warn: (fields) => void said.push(fields) }
+    const firewall = createFirewall({ tag, kind: 'user', pool: '(none)', uid: 0, log, onRestored: () => {} })
+    for (const look of [firewall.ensure, firewall.ensure, firewall.look])
+      expect(await look(scope)).toMatchObject({ inForce: false, why: expect.stringContaining('nft -f - ended with 1') })
+    expect(said).toHaveLength(1)
+    await firewall.remove(scope)
   })
 
   test('a later controller takes over what an earlier one has set; removed, nothing is left', async () => {

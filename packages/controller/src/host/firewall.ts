@@ -44,52 +44,61 @@ export function createFirewall({ log, onRestored, ...guarded }: FirewallParts): 
   const isAsSet = async (scope: Scope): Promise<boolean> =>
     asSet !== undefined && (await listing(guarded.tag, scope)) === asSet
 
-  const look = async (scope: Scope): Promise<FirewallState> => {
+  async function look(scope: Scope): Promise<FirewallState> {
     if (!(await isAsSet(scope))) return { inForce: false, why: lastSaid ?? 'it was changed or removed', refused: 0 }
     return { inForce: true, why: null, refused: await refusedPackets(guarded.tag, scope) }
   }
 
   async function ensure(scope: Scope): Promise<FirewallState> {
-    try {
-      if (!(await isAsSet(scope))) {
-        const wasSet = asSet !== undefined
-        await setTable(guarded.tag, ruleset, scope)
-        asSet = await listing(guarded.tag, scope)
-        if (wasSet) {
-          log.warn({ table: firewallTable(guarded.tag) }, 'the firewall was changed or removed, and is set again')
-          onRestored()
-        }
+    if (!(await isAsSet(scope))) {
+      const wasSet = asSet !== undefined
+      await setTable(guarded.tag, ruleset, scope)
+      asSet = await listing(guarded.tag, scope)
+      if (wasSet) {
+        log.warn({ table: firewallTable(guarded.tag) }, 'the firewall was changed or removed, and is set again')
+        onRestored()
       }
-      lastSaid = null
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error
-      if (lastSaid === null) log.warn({ error: error.message }, 'no firewall guards the ports of the machines')
-      lastSaid = error.message
     }
+    lastSaid = null
     return await look(scope)
   }
 
-  const alone = <T>(name: string, scope: Scope, work: (inner: Scope) => Promise<T>): Promise<T> =>
-    oneAtATime('table', () => scope.run({ name, deadlineMs: commandMs }, work))
+  /** One after the other. That nft is missing, may not or hangs is an answer, and nothing to end for. */
+  const ask = async (
+    name: string,
+    scope: Scope,
+    work: (inner: Scope) => Promise<FirewallState>,
+  ): Promise<FirewallState> => {
+    try {
+      return await oneAtATime('table', () => scope.run({ name, deadlineMs: commandMs }, work))
+    } catch (error) {
+      scope.throwIfOver()
+      const why = error instanceof Error ? error.message : String(error)
+      if (lastSaid === null) log.warn({ error: why }, 'no firewall guards the ports of the machines')
+      lastSaid = why
+      return { inForce: false, why, refused: 0 }
+    }
+  }
 
   return {
-    ensure: (scope) => alone('setting the firewall', scope, ensure),
-    look: (scope) => alone('looking at the firewall', scope, look),
+    ensure: (scope) => ask('setting the firewall', scope, ensure),
+    look: (scope) => ask('looking at the firewall', scope, look),
     async guard(scope) {
       for (;;) {
         await scope.clock.delay(everyMs, scope.signal)
         if (scope.signal.aborted) return
-        await alone('looking after the firewall', scope, ensure).catch((error: unknown) => {
-          if (!scope.signal.aborted)
-            log.error({ error }, 'nobody knows whether the firewall stands; it is looked at again')
+        await ask('looking after the firewall', scope, ensure).catch((error: unknown) => {
+          if (!scope.signal.aborted) log.error({ error }, 'nobody looked after the firewall; it is looked at again')
         })
       }
     },
     remove: (scope) =>
-      alone('removing the firewall', scope, async (inner) => {
-        asSet = undefined
-        await removeFirewall(guarded.tag, inner)
-      }),
+      oneAtATime('table', () =>
+        scope.run({ name: 'removing the firewall', deadlineMs: commandMs }, async (inner) => {
+          asSet = undefined
+          await removeFirewall(guarded.tag, inner)
+        }),
+      ),
   }
 }
 
@@ -125,4 +134,4 @@ async function refusedPackets(tag: string, scope: Scope): Promise<number> {
 }
 
 const nft = (scope: Scope, args: readonly string[], input = ''): Promise<CommandResult> =>
-  runCommand(scope, 'nft', args, { input, env: { ...process.env, PATH: path } })
+  runCommand(scope, 'nft', args, { input, env: { ...process.env, PATH: path, LC_ALL: 'C' } })
