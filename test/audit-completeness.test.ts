@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import type { AuditAction, Ticket } from '@anteroom/contract'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { shakeHands, startMachine } from '../live/live.fixture.ts'
-import type { RouteEntry } from './route-table.ts'
-import { startEdge } from './test/running-edge.ts'
+import type { RouteEntry } from '../packages/controller/src/http/route-table.ts'
+import { startEdge } from '../packages/controller/src/http/test/running-edge.ts'
+import { shakeHands, startMachine } from '../packages/controller/src/live/live.fixture.ts'
 
 const edge = await startEdge()
 const machine = await startMachine(async (socket) => {
