@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startEdge } from '../../../controller/src/http/test/running-edge.ts'
 import { key, keyText, seconds } from './key.ts'
@@ -41,6 +43,16 @@ test('a key is made, listed, rotated and revoked', async () => {
   expect(await run(['revoke', id])).toBe(`${id} opens nothing any more.`)
   expect(await statusBy(rotated.secret)).toBe(401)
   expect(await run(['list'])).toContain('  revoked  ')
+})
+
+test('as a program it reads its options with their values, and no others', { timeout: 60_000 }, async () => {
+  const program = (...words: string[]) =>
+    promisify(execFile)(process.execPath, [join(import.meta.dirname, '../main.ts'), ...words, '--home', home])
+  const { stdout } = await program('key', 'create', 'worker', 'sessions:read', '--expires-in', '90d', '--json')
+  const { expires_at, created_at } = JSON.parse(stdout)
+  expect(Date.parse(expires_at) - Date.parse(created_at)).toBe(90 * 86_400_000)
+  await expect(program('key', 'list', '--scope', 'x')).rejects.toMatchObject({ code: 2 })
+  await expect(program('key', 'create', 'x', 'sessions:read', '--expires-in')).rejects.toMatchObject({ code: 2 })
 })
 
 test('a project is made, and a key of it', async () => {
