@@ -26,7 +26,7 @@ const folderImports: Record<string, readonly string[]> = {
   access: ['audit', 'events', 'store'],
   agent: [],
   audit: ['store'],
-  connections: ['audit', 'store'],
+  connections: ['audit', 'store', 'vault'],
   doctor: [
     'audit',
     'evidence',

@@ -108,6 +108,7 @@ const samples: Readonly<Record<string, Sample>> = {
   },
   'DELETE /v1/keys/:id': { action: 'key.revoked', call: async () => ({ path: `/v1/keys/${await newKey()}` }) },
   'POST /v1/projects': { action: 'project.created', call: async () => ({ path: '/v1/projects', body: { name: 'a' } }) },
+  'POST /v1/vault/rotation': { action: 'vault.rotation_asked', call: async () => ({ path: '/v1/vault/rotation' }) },
   'POST /v1/doctor': { action: 'host.repaired', call: async () => ({ path: '/v1/doctor', body: { fix: true } }) },
   'GET /v1/audit/export': { action: 'audit.exported', call: async () => ({ path: '/v1/audit/export' }) },
   'POST /v1/operator/sign-in': {

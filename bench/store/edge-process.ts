@@ -31,7 +31,7 @@ const providers = await openProviders({ directories: [], demo: [deps.providers.g
 let url = ''
 const http = await createHttp({
   ...{ sessions: world.sessions, vault, providers, events, audit, access, clock, webRoot },
-  connections: createConnections({ store, audit }),
+  connections: createConnections({ store, audit, vault }),
   live: createLive({ store, clock, events, audit, log: silentLog, maxViewers: 8, publicUrl: () => url }),
   log: silentLog,
   config: deps.config,

@@ -11,8 +11,9 @@ import { explain } from './commands/explain.ts'
 import { key } from './commands/key.ts'
 import { logs } from './commands/logs.ts'
 import { project } from './commands/project.ts'
+import { vault } from './commands/vault.ts'
 
-const commands: readonly Command[] = [doctor, explain, logs, project, key, backupKey, audit]
+const commands: readonly Command[] = [doctor, explain, logs, project, key, backupKey, vault, audit]
 
 function usage(): string {
   const width = Math.max(...commands.map(({ synopsis }) => synopsis.length))

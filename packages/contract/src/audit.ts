@@ -34,6 +34,7 @@ export const auditActions = [
   'ticket.issued',
   'ticket.revoked',
   'ticket.used',
+  'vault.rotation_asked',
 ] as const
 export const auditAction = z.enum(auditActions)
 export type AuditAction = z.infer<typeof auditAction>
@@ -56,6 +57,7 @@ export const auditTargetKinds = [
   'host',
   'controller',
   'audit',
+  'vault',
 ] as const
 export const auditTarget = z.strictObject({ kind: z.enum(auditTargetKinds), id: z.string().nullable() })
 export type AuditTarget = z.infer<typeof auditTarget>

@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
 import { AppError, silentLog, systemClock } from '@anteroom/base'
 import { exportOf, type Place, verifyExport, verifyStored } from './audit/audit.ts'
+import { loadConfig } from './load-config.ts'
 import { auditKey, openVaultAndAudit } from './open-vault-and-audit.ts'
 import { runProgram } from './run-program.ts'
 import { openStoreToRead, type Store } from './store/store.ts'
@@ -43,6 +44,7 @@ async function readOnly(home: string): Promise<Store & AsyncDisposable> {
   return {
     ...store,
     transaction: () => Promise.reject(new AppError('store_unavailable', { detail: 'it is open to be read only' })),
+    emptyLog: async () => false,
     [Symbol.asyncDispose]: () => store.close(),
   }
 }
@@ -50,9 +52,16 @@ async function readOnly(home: string): Promise<Store & AsyncDisposable> {
 /** undefined: it is not there, or does not open; then nobody here can tell whether the end of the chain is genuine. */
 async function keyOf(home: string): Promise<Buffer | undefined> {
   try {
-    await access(join(home, 'vault.key'))
+    const config = loadConfig(home, process.env)
+    // Opening makes a key file where there is none.
+    const { key } = config.vault
+    if (key.provider === 'file') await access(key.path ?? join(home, 'vault.key'))
     await using store = await readOnly(home)
-    const { vault } = await openVaultAndAudit(home, { store, clock: systemClock, log: silentLog })
+    const { vault } = await openVaultAndAudit(config, {
+      store,
+      clock: systemClock,
+      log: silentLog,
+    })
     return auditKey(vault)
   } catch {
     return undefined

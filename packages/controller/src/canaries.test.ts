@@ -45,7 +45,7 @@ async function open() {
     examine: () => Promise.reject(new AppError('internal')),
     ready: async () => [],
     metrics: world.deps.metrics.render,
-    connections: createConnections({ store, audit: world.deps.audit }),
+    connections: createConnections({ store, audit: world.deps.audit, vault: world.deps.vault }),
   })
   stops.push(() => http.close())
   url = await http.listen('127.0.0.1', 0)

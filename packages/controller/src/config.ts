@@ -4,6 +4,22 @@ import { listenProblem, listenSchema, webOrigin } from './listen-config.ts'
 /** More than the host takes altogether does no harm: whichever limit is reached first counts. */
 const mostOpen = z.union([z.literal('none'), z.int().min(1).max(11_000)])
 
+/** Who holds the vault's root key; docs/reference/vault.md. */
+const keyProvider = z.discriminatedUnion('provider', [
+  z.strictObject({
+    provider: z.literal('file'),
+    /** `vault.key` in the state directory, when nothing is said. */
+    path: z.string().min(1).exactOptional(),
+  }),
+  z.strictObject({ provider: z.literal('environment'), variable: z.string().min(1).default('ANTEROOM_ROOT_KEY') }),
+  z.strictObject({
+    provider: z.literal('command'),
+    /** Program and arguments, started without a shell. */
+    command: z.array(z.string()).min(1),
+    timeout_seconds: z.int().min(1).max(120).default(10),
+  }),
+])
+
 const shape = z.strictObject({
   listen: listenSchema.prefault({}),
   /** Where people reach the controller, when that is not the listening address. */
@@ -104,6 +120,13 @@ const shape = z.strictObject({
     .strictObject({
       max_age_days: z.int().min(1).max(3650).default(14),
       max_total_mib: z.int().min(8).max(1_000_000).default(128),
+    })
+    .prefault({}),
+  vault: z
+    .strictObject({
+      key: keyProvider.prefault({ provider: 'file' }),
+      /** Who held it until now: its keys are wrapped anew at the next start. */
+      previous_key: keyProvider.exactOptional(),
     })
     .prefault({}),
   providers_dir: z.string().optional(),

@@ -63,7 +63,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const scope = Scope.root('controller', log)
 
   const store = stack.adopt(await openStoreIn(config.home), (opened) => opened.close())
-  const { vault, audit } = await openVaultAndAudit(config.home, { store, clock, log })
+  const { vault, audit } = await openVaultAndAudit(config, { store, clock, log, scope })
   const images = openImages(config.home)
   const slots = await openSlots(config, scope)
   const { driver, capabilities } = await openMachines({ config, images, slots }, scope)
@@ -78,7 +78,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const publicUrl = (): string => config.public_url ?? url
   const events = createEvents({ store, clock })
   const access = createAccess({ store, clock, events, audit })
-  const connections = createConnections({ store, audit })
+  const connections = createConnections({ store, audit, vault })
   const live = createLive({ store, clock, events, audit, log, maxViewers: config.live.max_viewers, publicUrl })
   const egress = stack.adopt(createEgress({ log, clock, store }), (opened) => opened.close())
   const leases = createLeases({ store, slots })
@@ -147,6 +147,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
     snapshots.run(scope),
     firewall.guard(scope),
     egress.run(scope),
+    vault.run(scope),
     keepHouse(access, scope),
     audit.run(scope),
     reportHealth(examineItself, scope),

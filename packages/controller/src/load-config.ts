@@ -18,7 +18,7 @@ function sectionKeys(schema: z.ZodType): string[] {
 }
 
 /** Not settings of the controller, though they begin like them. */
-const otherVariables = new Set(['ANTEROOM_HOME', 'ANTEROOM_DEBIAN_MIRROR'])
+const otherVariables = new Set(['ANTEROOM_HOME', 'ANTEROOM_DEBIAN_MIRROR', 'ANTEROOM_ROOT_KEY'])
 
 /** ANTEROOM_LISTEN_PORT=4500 → { listen: { port: 4500 } }. Values are read as YAML scalars: numbers become numbers. */
 function fromEnvironment(env: NodeJS.ProcessEnv): Tree {

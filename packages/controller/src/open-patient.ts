@@ -21,7 +21,7 @@ export async function openPatient(config: Config, scope: Scope): Promise<Patient
   const parts =
     store instanceof AppError
       ? store
-      : await opened(() => openVaultAndAudit(config.home, { store, clock, log: scope.log }))
+      : await opened(() => openVaultAndAudit(config, { store, clock, log: scope.log, scope }))
   const { vault, audit } = parts instanceof AppError ? { vault: parts, audit: parts } : parts
   const slots = await opened(() => openSlots(config, scope))
   const driver =

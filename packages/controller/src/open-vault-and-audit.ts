@@ -1,8 +1,8 @@
-import { join } from 'node:path'
-import type { Clock, Log } from '@anteroom/base'
+import type { Log } from '@anteroom/base'
 import { type Audit, createAudit } from './audit/audit.ts'
-import type { Store } from './store/store.ts'
-import { openVault, type Vault } from './vault/vault.ts'
+import type { Config } from './config.ts'
+import { openVault, type Vault, type VaultParts } from './vault/vault.ts'
+import { vaultSettings } from './vault-settings.ts'
 
 /** Under which the end of the audit is signed. */
 export const auditKey = (vault: Pick<Vault, 'deriveKey'>): Buffer => vault.deriveKey('audit')
@@ -13,10 +13,10 @@ export const auditKey = (vault: Pick<Vault, 'deriveKey'>): Buffer => vault.deriv
  * @throws AppError vault_unavailable
  */
 export async function openVaultAndAudit(
-  home: string,
-  parts: { readonly store: Store; readonly clock: Clock; readonly log: Log },
+  config: Pick<Config, 'home'> & Partial<Pick<Config, 'vault'>>,
+  parts: Omit<VaultParts, 'keyFile' | 'key' | 'previousKey' | 'audit'> & { readonly log: Log },
 ): Promise<{ vault: Vault; audit: Audit }> {
   const audit = createAudit({ ...parts, keyOf: () => auditKey(vault) })
-  const vault = await openVault({ ...parts, keyFile: join(home, 'vault.key'), audit })
+  const vault = await openVault({ ...parts, ...vaultSettings(config), audit })
   return { vault, audit }
 }

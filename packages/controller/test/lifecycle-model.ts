@@ -3,6 +3,7 @@ import type { Session } from '@anteroom/contract'
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import type { FakeGuest } from './fake-guest.ts'
+import { readCredential } from './read-credential.ts'
 import { FakeSlots, SessionWorld } from './session-world.ts'
 
 /**
@@ -159,7 +160,7 @@ class Story {
     await this.#rests()
     for (const session of this.#ended.values()) {
       // Nothing is said to be handed over that is not in the vault, and nothing is in it that was not.
-      const credential = await world.deps.vault.read(session.connection_id ?? '').catch(() => undefined)
+      const credential = await readCredential(world.deps.vault, session.connection_id ?? '').catch(() => undefined)
       expect([session.id, credential !== undefined]).toEqual([session.id, session.outcome === 'completed'])
       expect([session.id, session.failure === null]).toEqual([session.id, session.outcome === 'completed'])
       expect(session.stages.every(({ duration_ms }) => duration_ms !== null)).toBe(true)

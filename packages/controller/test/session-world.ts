@@ -146,6 +146,7 @@ export class SessionWorld {
     const leases = createLeases({ store, slots })
     this.#lifeline = lifeline
     this.store = store
+    const vault = await openVault({ keyFile: join(this.home, 'vault.key'), store, clock, audit })
     this.deps = {
       ...{ store, slots, leases, config, clock, snapshots, audit, metrics: this.#metrics },
       log,
@@ -164,8 +165,8 @@ export class SessionWorld {
         ...{ attach() {}, isAttached: () => true, detach() {} },
         ...{ hostsOf: async () => [], run: async () => {}, close: async () => {} },
       },
-      vault: await openVault({ keyFile: join(this.home, 'vault.key'), store, clock, audit }),
-      connections: createConnections({ store, audit }),
+      vault,
+      connections: createConnections({ store, audit, vault }),
       providers: { get: () => provider },
       events: createEvents({ store, clock }),
       publicUrl: () => 'http://127.0.0.1:4400',

@@ -3,7 +3,7 @@ import { Connections } from './resources/connections.ts'
 import { Keys } from './resources/keys.ts'
 import { Projects } from './resources/projects.ts'
 import { Sessions } from './resources/sessions.ts'
-import type { DoctorReport, Image, Machine, Pool, Provider } from './resources.ts'
+import type { DoctorReport, Image, Machine, Pool, Provider, VaultRotation } from './resources.ts'
 import { type AnteroomOptions, type CallOptions, Transport } from './transport.ts'
 
 /** A controller, asked with a key. Every method throws AnteroomError. */
@@ -56,5 +56,15 @@ export class Anteroom {
         ? this.#transport.api.POST('/v1/doctor', { body: { fix: true }, fetch })
         : this.#transport.api.GET('/v1/doctor', { fetch }),
     )
+  }
+
+  /** Asks for a new wrapping key of the vault; gives the rotation that runs already, when one does. */
+  async rotateVault(options: CallOptions = {}): Promise<VaultRotation> {
+    return await this.#transport.call(options, (fetch) => this.#transport.api.POST('/v1/vault/rotation', { fetch }))
+  }
+
+  /** How far the newest rotation has come; `not_found` when there never was one. */
+  async vaultRotation(options: CallOptions = {}): Promise<VaultRotation> {
+    return await this.#transport.call(options, (fetch) => this.#transport.api.GET('/v1/vault/rotation', { fetch }))
   }
 }

@@ -432,7 +432,7 @@ export const errorDefinitions = {
     "title": "Vault cannot store the credential",
     "retryable": true,
     "person": "Your sign-in could not be stored. Please try again.",
-    "hint": "Check the vault key file and the database; nothing was written in the clear."
+    "hint": "Check what `detail` names: the root key, the program that holds it, or the database. Nothing was written in the clear."
   },
   "session_expired": {
     "status": 410,

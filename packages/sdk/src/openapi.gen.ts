@@ -2028,6 +2028,80 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/vault/rotation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far the newest rotation has come */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["VaultRotation"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Ask for a new wrapping key; the rotation that runs already, when one does */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["VaultRotation"];
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/operator/sign-in": {
         parameters: {
             query?: never;
@@ -2870,7 +2944,7 @@ export interface components {
             action: "audit.damaged" | "audit.exported" | "connection.deleted" | "control.answered" | "control.asked" | "controller.started" | "controller.stopped" | "credential.read" | "credential.stored" | "entry.refused" | "entry.used" | "host.repaired" | "key.created" | "key.revoked" | "key.rotated" | "operator.link_made" | "operator.signed_in" | "operator.signed_out" | "project.created" | "session.agreed" | "session.cancelled" | "session.capture_requested" | "session.created" | "session.ended" | "session.extended" | "session.link_renewed" | "ticket.issued" | "ticket.revoked" | "ticket.used";
             target: {
                 /** @enum {string} */
-                kind: "session" | "connection" | "project" | "key" | "operator" | "host" | "controller" | "audit";
+                kind: "session" | "connection" | "project" | "key" | "operator" | "host" | "controller" | "audit" | "vault";
                 id: string | null;
             };
             /** @enum {string} */
@@ -2901,6 +2975,17 @@ export interface components {
                 problem: "changed" | "missing" | "reordered" | "unlinked" | "rewritten" | "cut" | "head_missing" | "head_forged" | "noted";
                 found: string;
             } | null;
+        };
+        VaultRotation: {
+            /** @enum {string} */
+            status: "running" | "completed";
+            key_id: string | null;
+            total: number;
+            done: number;
+            unreadable: number;
+            /** Format: date-time */
+            requested_at: string;
+            completed_at: string | null;
         };
     };
     responses: never;

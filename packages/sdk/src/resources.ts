@@ -23,6 +23,7 @@ export type Pool = Schemas['Pool']
 export type DoctorReport = Schemas['DoctorReport']
 export type AuditEntry = Schemas['AuditEntry']
 export type AuditVerification = Schemas['AuditVerification']
+export type VaultRotation = Schemas['VaultRotation']
 
 /** `next_cursor` goes into the next call as `cursor`; null: this was the last page. */
 export interface Page<T> {

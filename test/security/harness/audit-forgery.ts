@@ -32,7 +32,7 @@ export class AuditedHome {
   static async make(count: number): Promise<AuditedHome> {
     const home = await mkdtemp(join(tmpdir(), 'anteroom-audited-'))
     const store = await openStoreIn(home)
-    const { vault, audit } = await openVaultAndAudit(home, { store, clock: systemClock, log: silentLog })
+    const { vault, audit } = await openVaultAndAudit({ home }, { store, clock: systemClock, log: silentLog })
     for (let n = 0; n < count; n++)
       await askedBy(
         { actor: { kind: 'key', id: `key_${n % 3}` }, requestId: `req_${n}`, clientAddress: '192.0.2.1' },

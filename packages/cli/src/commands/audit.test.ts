@@ -63,7 +63,7 @@ describe('with a controller', () => {
 describe('without a controller', () => {
   beforeEach(async () => {
     const store = await openStoreIn(home)
-    const parts = await openVaultAndAudit(home, { store, clock: systemClock, log: silentLog })
+    const parts = await openVaultAndAudit({ home }, { store, clock: systemClock, log: silentLog })
     for (let n = 0; n < 5; n++)
       await parts.audit.recordAlone({ action: 'host.repaired', target: { kind: 'host', id: null }, details: { n } })
     await store.close()

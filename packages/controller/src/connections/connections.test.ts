@@ -1,20 +1,31 @@
-import { newId } from '@anteroom/base'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { newId, systemClock } from '@anteroom/base'
 import { connection, defaultProjectId } from '@anteroom/contract'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { testAudit } from '../../test/test-audit.ts'
 import { decodeCursor, encodeCursor, openStore, type Store } from '../store/store.ts'
+import { openVault } from '../vault/vault.ts'
 import { type Connections, createConnections } from './connections.ts'
 
 describe('Connections', () => {
   let store: Store
   let connections: Connections
+  let home: string
 
   beforeEach(async () => {
     store = await openStore(':memory:')
-    connections = createConnections({ store, audit: testAudit({ store }) })
+    home = await mkdtemp(join(tmpdir(), 'anteroom-connections-'))
+    const audit = testAudit({ store })
+    const vault = await openVault({ keyFile: join(home, 'vault.key'), store, clock: systemClock, audit })
+    connections = createConnections({ store, audit, vault })
   })
-  afterEach(() => store.close())
+  afterEach(async () => {
+    await store.close()
+    await rm(home, { recursive: true })
+  })
 
   const ensure = (provider: string, subject: string, now: number) =>
     store.transaction((tx) => connections.ensure(tx, { projectId: defaultProjectId, provider, subject }, now))
@@ -50,6 +61,7 @@ describe('Connections', () => {
     const id = await ensure('demo', 'alice', 1)
     await addCredential(id)
     expect((await connections.get(id)).status).toBe('authenticated')
+    await store.db.updateTable('credentials').set({ format: 0 }).execute()
     await store.db.deleteFrom('credentials').execute()
     expect(await connections.get(id)).toMatchObject({ status: 'needs_auth', version: 1 })
   })

@@ -13,6 +13,7 @@ import {
   type Tx,
   within,
 } from '../store/store.ts'
+import type { Vault } from '../vault/vault.ts'
 
 export interface ConnectionFilter {
   readonly project_id?: string
@@ -49,6 +50,8 @@ export interface Connections extends ReachedConnections {
 export interface ConnectionsParts {
   readonly store: Store
   readonly audit: Pick<Audit, 'record'>
+  /** Whose data keys go before a connection does. */
+  readonly vault: Pick<Vault, 'destroy'>
 }
 
 export const createConnections = (parts: ConnectionsParts): Connections => {
@@ -87,9 +90,8 @@ const reached = (db: Db): Omit<ReachedConnections, 'remove'> => ({
   },
 })
 
-async function remove({ store, audit }: ConnectionsParts, reach: Reach, id: string): Promise<void> {
-  await store.transaction(async (tx) => {
-    // The credentials go with it: `on delete cascade`.
+async function remove({ vault, audit }: ConnectionsParts, reach: Reach, id: string): Promise<void> {
+  await vault.destroy(id, async (tx) => {
     const deleted = await within(tx, reach)
       .deleteFrom('connections')
       .where('id', '=', id)

@@ -20,7 +20,7 @@ import type { ReturnAddresses } from './return-addresses.ts'
 export interface HttpDeps {
   readonly sessions: Pick<Sessions, 'of'>
   readonly connections: Pick<Connections, 'of'>
-  readonly vault: Pick<Vault, 'of'>
+  readonly vault: Pick<Vault, 'of' | 'rotation'>
   readonly providers: Pick<Providers, 'list' | 'problems'>
   readonly images: { list(): Promise<Image[]> }
   readonly pool: Pick<Pool, 'status' | 'capacity'>

@@ -32,6 +32,7 @@ import { projectRoutes } from './routes/projects.ts'
 import { providerRoutes } from './routes/providers.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { systemRoutes } from './routes/system.ts'
+import { vaultRoutes } from './routes/vault.ts'
 import { viewerRoutes } from './routes/viewers.ts'
 import { webRoutes } from './routes/web.ts'
 import { securityHeaders } from './security-headers.ts'
@@ -190,6 +191,7 @@ async function registerRoutes(app: HttpApp, context: RouteContext): Promise<void
   imageRoutes(app, context)
   doctorRoutes(app, context)
   auditRoutes(app, context)
+  vaultRoutes(app, context)
   operatorRoutes(app, context)
   systemRoutes(app, context)
   await webRoutes(app, context)

@@ -21,6 +21,7 @@ import {
   sessionEvent,
   sessionLog,
   ticket,
+  vaultRotation,
   viewers,
 } from '@anteroom/contract'
 import fastifySwagger from '@fastify/swagger'
@@ -53,6 +54,7 @@ const components = {
   DoctorReport: doctorReport,
   AuditEntry: auditEntry,
   AuditVerification: auditVerification,
+  VaultRotation: vaultRotation,
 }
 for (const [id, schema] of Object.entries(components)) z.globalRegistry.add(schema, { id })
 

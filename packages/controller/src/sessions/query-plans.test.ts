@@ -69,7 +69,9 @@ async function liveOne(): Promise<void> {
 }
 
 async function listAll(reach: Reach): Promise<void> {
-  const connections = createConnections({ store: world.store, audit: world.deps.audit }).of(reach)
+  const connections = createConnections({ store: world.store, audit: world.deps.audit, vault: world.deps.vault }).of(
+    reach,
+  )
   const sessions = world.sessions.of(reach)
   const [{ next_cursor }, more] = [await sessions.list({ limit: 1 }), await connections.list({ limit: 1 })]
   const named = [{}, { provider: 'idp' }, { subject: 'me' }, { provider: 'idp', subject: 'me' }]
@@ -86,7 +88,7 @@ async function listAll(reach: Reach): Promise<void> {
 /** What is asked of one session and one connection. */
 async function readOne(reach: Reach): Promise<void> {
   const { store, clock, events, audit, vault } = world.deps
-  const of = { connections: createConnections({ store, audit }).of(reach), sessions: world.sessions.of(reach) }
+  const of = { connections: createConnections({ store, audit, vault }).of(reach), sessions: world.sessions.of(reach) }
   const { id, connection_id } = await of.sessions.create({ provider: 'idp', subject: 'they' }, { principal: 'p' })
   const connection = await of.connections.get(connection_id ?? '')
   await vault

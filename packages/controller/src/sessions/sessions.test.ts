@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { AppError } from '@anteroom/base'
 import { stageNames } from '@anteroom/contract'
 import { afterEach, describe, expect, test } from 'vitest'
+import { readCredential } from '../../test/read-credential.ts'
 import { SessionWorld } from '../../test/session-world.ts'
 
 let world: SessionWorld
@@ -37,7 +38,7 @@ test('a session goes from request to nothing-left, and its credential is in the 
   expect(ended.stages.every((stage) => stage.duration_ms !== null)).toBe(true)
   expect(guest.isWiped).toBe(true)
   expect(await world.leftovers()).toEqual([])
-  const credential = await world.deps.vault.read(ended.connection_id ?? '')
+  const credential = await readCredential(world.deps.vault, ended.connection_id ?? '')
   expect(credential).toMatchObject({ version: 1, value: { access_token: 'an access token' } })
 })
 
@@ -164,7 +165,7 @@ test.each(['vmm_exited', 'deadline_exceeded'] as const)(
     await world.reaches(id, 'ended')
     const ended = await world.sessions.get(id)
     expect(ended).toMatchObject({ outcome: 'completed', failure: null, captured: { tokens: ['access_token'] } })
-    expect(await vault.read(ended.connection_id ?? '')).toMatchObject({ version: 1 })
+    expect(await readCredential(vault, ended.connection_id ?? '')).toMatchObject({ version: 1 })
     expect(await world.leftovers()).toEqual([])
   },
 )

@@ -71,12 +71,12 @@ test('8: everything is of the default project, and no credential is lost on the 
     { id: 'ses_ended', status: 'ended', ...of },
     { id: 'ses_open', status: 'queued', ...of },
   ])
-  const whole = { version: 2, captured: '{}', last_session_id: 'ses_ended', created_at: 1, updated_at: 5 }
+  const whole = { version: 2, captured: '{}', last_session_id: 'ses_ended', head: null, created_at: 1, updated_at: 5 }
   expect(await db.selectFrom('connections').selectAll().orderBy('id').execute()).toEqual([
     { id: 'con_a', provider: 'demo', subject: 'ada', ...whole, ...of },
     { id: 'con_b', provider: 'demo', subject: 'grace', ...whole, ...of },
   ])
-  const sealed = { ciphertext: 'cipher', wrapped_key: 'wrapped', wrapping_key_id: 'key', captured_at: 4 }
+  const sealed = { ciphertext: 'cipher', wrapped_key: 'wrapped', wrapping_key_id: 'key', captured_at: 4, format: 1 }
   expect(await db.selectFrom('credentials').selectAll().orderBy('id').execute()).toEqual([
     { id: 'crd_1', connection_id: 'con_a', version: 1, session_id: 'ses_1', ...sealed },
     { id: 'crd_2', connection_id: 'con_a', version: 2, session_id: 'ses_ended', ...sealed },
@@ -108,7 +108,10 @@ test('8: a credential still goes with its connection, needs one, and the same su
   await expect(insert('con_c', 'prj_none')).rejects.toThrow('FOREIGN KEY')
   const orphan = db.updateTable('credentials').set({ connection_id: 'con_none' })
   await expect(orphan.execute()).rejects.toThrow('FOREIGN KEY')
-  await db.deleteFrom('connections').where('id', '=', 'con_a').execute()
+  const remove = () => db.deleteFrom('connections').where('id', '=', 'con_a').execute()
+  await expect(remove()).rejects.toThrow('a data key is destroyed before its credential goes')
+  await db.updateTable('credentials').set({ format: 0 }).execute()
+  await remove()
   expect(await db.selectFrom('credentials').selectAll().execute()).toEqual([])
   await store.close()
 })

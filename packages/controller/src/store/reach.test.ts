@@ -49,7 +49,8 @@ async function inhabit(slot_index: number): Promise<Inhabited> {
     .insertInto('credentials')
     .values({
       ...{ id: newId('credential'), connection_id: connection, version: 1, session_id: session },
-      ...{ ciphertext: 'c', wrapped_key: 'w', wrapping_key_id: 'k', captured_at: 1 },
+      // Of the form that may be deleted.
+      ...{ ciphertext: 'c', wrapped_key: 'w', wrapping_key_id: 'k', captured_at: 1, format: 0 },
     })
     .execute()
   return { projectId, session, connection, reach: { projectId } }

@@ -20,6 +20,11 @@ export interface Store {
   readonly db: Db
   /** All or nothing; transactions run one after the other. */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  /**
+   * Writes what the write-ahead log holds into the database and cuts the log to nothing: what was overwritten since is then in
+   * neither. False when somebody reads an older state meanwhile.
+   */
+  emptyLog(): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -30,11 +35,12 @@ export interface Store {
  */
 export async function openStoreIn(home: string): Promise<Store> {
   const path = join(home, 'anteroom.sqlite')
-  const key = join(home, 'vault.key')
-  if (!(await isThere(path)) && (await isThere(key)))
-    throw new AppError('store_unavailable', {
-      detail: `${path} is gone, and ${key} says that there was one. Bring it back; to begin anew, move the key away`,
-    })
+  // The key, or where another holds it what the vault writes beside the database.
+  for (const key of [join(home, 'vault.key'), join(home, 'vault.mark')])
+    if (!(await isThere(path)) && (await isThere(key)))
+      throw new AppError('store_unavailable', {
+        detail: `${path} is gone, and ${key} says that there was one. Bring it back; to begin anew, move that away`,
+      })
   return await openStore(path)
 }
 
@@ -55,6 +61,10 @@ export async function openStore(path: string): Promise<Store> {
     return {
       db,
       transaction: (work) => db.transaction().execute(work),
+      async emptyLog() {
+        const { rows } = await sql<{ busy: number }>`pragma wal_checkpoint(truncate)`.execute(db)
+        return rows.every(({ busy }) => busy === 0)
+      },
       close: () => db.destroy(),
     }
   } catch (error) {

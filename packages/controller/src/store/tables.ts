@@ -112,6 +112,8 @@ export interface ConnectionsTable {
   version: number
   captured: Json<CaptureSummary> | null
   last_session_id: string | null
+  /** MAC of the vault over what the newest version is; null while there is none. */
+  head: string | null
   created_at: number
   updated_at: number
 }
@@ -127,6 +129,41 @@ export interface CredentialsTable {
   wrapped_key: string
   wrapping_key_id: string
   captured_at: number
+  /** What it is bound to, see vault/entry-form.ts; 0: its data key was destroyed. */
+  format: Generated<number>
+}
+
+/** The vault's keys, wrapped by whatever holds the root key. */
+export interface WrappingKeysTable {
+  id: string
+  purpose: 'entries' | 'heads' | 'derived'
+  state: 'current' | 'retiring'
+  /** Who wrapped it: the kind of key provider. */
+  provider: string
+  /** Under which root, for people. */
+  root_id: string
+  wrapped: string
+  created_at: number
+}
+
+/** One row: all changes of the vault, counted and added up, see vault/heads.ts. */
+export interface VaultStateTable {
+  id: number
+  sequence: number
+  heads: number
+  sum: string
+  mac: string
+}
+
+export interface VaultRotationsTable {
+  id: Generated<number>
+  requested_at: number
+  /** null: it has not begun. */
+  to_key_id: string | null
+  total: number
+  /** Entries that opened with no key. */
+  unreadable: number
+  completed_at: number | null
 }
 
 export interface SealingKeysTable {
@@ -255,6 +292,9 @@ export interface Tables {
   connections: ConnectionsTable
   credentials: CredentialsTable
   sealing_keys: SealingKeysTable
+  wrapping_keys: WrappingKeysTable
+  vault_state: VaultStateTable
+  vault_rotations: VaultRotationsTable
   tickets: TicketsTable
   projects: ProjectsTable
   api_keys: ApiKeysTable

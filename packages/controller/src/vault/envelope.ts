@@ -13,12 +13,12 @@ export interface Sealed {
 const ivBytes = 12
 const tagBytes = 16
 
-/** Envelope encryption: a random data key for each entry, wrapped by a key that is derived from the root key. */
+/** Envelope encryption: a random data key for each entry, wrapped under one wrapping key. */
 export class Envelope {
-  readonly #wrappingKey: Buffer
+  readonly #wrappingKey: Secret<Buffer>
 
-  constructor(root: Secret<Buffer>) {
-    this.#wrappingKey = deriveFrom(root, 'wrapping key 1')
+  constructor(wrappingKey: Secret<Buffer>) {
+    this.#wrappingKey = wrappingKey
   }
 
   seal(plaintext: Buffer, binding: Binding): Sealed {
@@ -40,12 +40,22 @@ export class Envelope {
     }
   }
 
+  /** The same entry under another wrapping key: its data key alone is opened, and wrapped anew. */
+  rewrap(wrapped: string, from: Envelope, binding: Binding): string {
+    const dataKey = from.unwrap(wrapped, binding)
+    try {
+      return this.wrap(dataKey, binding)
+    } finally {
+      dataKey.fill(0)
+    }
+  }
+
   wrap(key: Buffer, binding: Binding): string {
-    return encrypt(this.#wrappingKey, key, ['wrapped', ...binding])
+    return encrypt(this.#wrappingKey.expose(), key, ['wrapped', ...binding])
   }
 
   unwrap(wrapped: string, binding: Binding): Buffer {
-    return decrypt(this.#wrappingKey, wrapped, ['wrapped', ...binding])
+    return decrypt(this.#wrappingKey.expose(), wrapped, ['wrapped', ...binding])
   }
 }
 

@@ -34,6 +34,8 @@ describe("the vault's key file", () => {
 
   test('two starts at once agree on one key', async () => {
     await rm(keyFile)
+    await store.close()
+    store = await openStore(':memory:')
     const [a, b] = await Promise.all([reopen(), reopen()])
     expect(a.deriveKey('x')).toEqual(b.deriveKey('x'))
   })

@@ -16,11 +16,22 @@ const line = new RegExp(`^${format} (vk_[0-9a-f]{16}) ([A-Za-z0-9_-]{43})\\n?$`)
 export async function readKeyFile(path: string): Promise<RootKey | undefined> {
   const text = await readPrivate(path)
   if (text === undefined) return undefined
+  const key = parseRootKey(text)
+  if (!key) throw refused(path, 'it is damaged or not a vault key. Restore it from your backup.')
+  return key
+}
+
+/** The key that the line of text is; undefined when it is none, or has a wrong letter. */
+export function parseRootKey(text: string): RootKey | undefined {
   const [, id, encoded] = line.exec(text) ?? []
   const bytes = Buffer.from(encoded ?? '', 'base64url')
-  if (!id || bytes.length !== 32 || keyId(bytes) !== id)
-    throw refused(path, 'it is damaged or not a vault key. Restore it from your backup.')
-  return { id, bytes: new Secret(bytes) }
+  return id && bytes.length === 32 && keyId(bytes) === id ? { id, bytes: new Secret(bytes) } : undefined
+}
+
+/** A new root key, as the line of text that a key file holds. */
+export function newRootKeyLine(): string {
+  const bytes = randomBytes(32)
+  return `${format} ${keyId(bytes)} ${bytes.toString('base64url')}\n`
 }
 
 /**
@@ -28,12 +39,11 @@ export async function readKeyFile(path: string): Promise<RootKey | undefined> {
  * and is the one that is given.
  */
 export async function makeKeyFile(path: string): Promise<RootKey> {
-  const bytes = randomBytes(32)
   const draft = `${path}.${newToken().slice(0, 8)}.new`
   try {
     const file = await open(draft, 'wx', 0o600)
     try {
-      await file.writeFile(`${format} ${keyId(bytes)} ${bytes.toString('base64url')}\n`)
+      await file.writeFile(newRootKeyLine())
       await file.sync()
     } finally {
       await file.close()

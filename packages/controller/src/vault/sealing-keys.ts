@@ -3,7 +3,8 @@ import type { Clock } from '@anteroom/base'
 import type { SealingKey } from '@anteroom/contract'
 import { calculateJwkThumbprint } from 'jose'
 import type { Row, Store, Tx } from '../store/store.ts'
-import type { Envelope } from './envelope.ts'
+import { unreadable } from './entry-form.ts'
+import type { KeyRing } from './key-ring.ts'
 
 export interface SealingKeyPair {
   readonly kid: string
@@ -13,14 +14,12 @@ export interface SealingKeyPair {
 
 /** One X25519 pair for each session. The private half is wrapped at rest and gone when the session has its credential. */
 export class SealingKeys {
-  readonly #envelope: Envelope
-  readonly #rootId: string
+  readonly #ring: KeyRing
   readonly #store: Store
   readonly #clock: Clock
 
-  constructor(envelope: Envelope, rootId: string, store: Store, clock: Clock) {
-    this.#envelope = envelope
-    this.#rootId = rootId
+  constructor(ring: KeyRing, store: Store, clock: Clock) {
+    this.#ring = ring
     this.#store = store
     this.#clock = clock
   }
@@ -31,18 +30,19 @@ export class SealingKeys {
     if (known) return known
     const { x, kid, pkcs8 } = await generate()
     try {
-      await this.#store.db
-        .insertInto('sealing_keys')
-        .values({
-          session_id: sessionId,
-          kid,
-          public_x: x,
-          wrapped_private: this.#envelope.wrap(pkcs8, binding(sessionId, kid, x)),
-          wrapping_key_id: this.#rootId,
-          created_at: this.#clock.now(),
-        })
-        .onConflict((conflict) => conflict.column('session_id').doNothing())
-        .execute()
+      // A transaction, so that no rotation ends between the wrapping and the writing.
+      await this.#store.transaction(async (tx) => {
+        const { id, envelope } = this.#ring.current
+        const wrapped_private = envelope.wrap(pkcs8, binding(sessionId, kid, x))
+        await tx
+          .insertInto('sealing_keys')
+          .values({
+            ...{ session_id: sessionId, kid, public_x: x, created_at: this.#clock.now() },
+            ...{ wrapped_private, wrapping_key_id: id },
+          })
+          .onConflict((conflict) => conflict.column('session_id').doNothing())
+          .execute()
+      })
     } finally {
       pkcs8.fill(0)
     }
@@ -70,9 +70,38 @@ export class SealingKeys {
     return numDeletedRows > 0n
   }
 
+  /** Wraps up to `limit` keys of other wrapping keys under the current one. */
+  async rewrapOthers(tx: Tx, limit: number): Promise<{ readonly some: boolean; readonly lost: number }> {
+    const { oldIds, current } = this.#ring
+    const rows = await tx
+      .selectFrom('sealing_keys')
+      .selectAll()
+      .where('wrapping_key_id', 'in', oldIds)
+      .limit(limit)
+      .execute()
+    let lost = 0
+    for (const row of rows) {
+      let change: Partial<Row<'sealing_keys'>>
+      try {
+        const from = this.#ring.envelopeOf(row.wrapping_key_id)
+        const bound = binding(row.session_id, row.kid, row.public_x)
+        change = {
+          wrapped_private: current.envelope.rewrap(row.wrapped_private, from, bound),
+          wrapping_key_id: current.id,
+        }
+      } catch {
+        lost++
+        change = { wrapping_key_id: unreadable }
+      }
+      await tx.updateTable('sealing_keys').set(change).where('session_id', '=', row.session_id).execute()
+    }
+    return { some: rows.length > 0, lost }
+  }
+
   /** The binding covers the public half: whoever can write to the database still cannot put a key of their own there. */
   #unwrap(row: Row<'sealing_keys'>): SealingKeyPair {
-    const pkcs8 = this.#envelope.unwrap(row.wrapped_private, binding(row.session_id, row.kid, row.public_x))
+    const envelope = this.#ring.envelopeOf(row.wrapping_key_id)
+    const pkcs8 = envelope.unwrap(row.wrapped_private, binding(row.session_id, row.kid, row.public_x))
     try {
       const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' })
       return { kid: row.kid, x: row.public_x, privateKey }

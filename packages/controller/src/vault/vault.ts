@@ -1,14 +1,23 @@
-import { AppError, type Clock, type Secret } from '@anteroom/base'
-import type { CaptureSummary, Credential, SealedPayload, SealingKey } from '@anteroom/contract'
+import { join } from 'node:path'
+import { AppError, type Clock, Scope, type Secret } from '@anteroom/base'
+import type { CaptureSummary, SealingKey } from '@anteroom/contract'
 import type { Audit } from '../audit/audit.ts'
 import { type Reach, requireReached, type Store, type Tx } from '../store/store.ts'
-import { CredentialEntries } from './credential-entries.ts'
-import { deriveFrom, Envelope } from './envelope.ts'
-import { makeKeyFile, type RootKey, readKeyFile } from './key-file.ts'
-import { invalid, openSealedCredential } from './sealed-credential.ts'
+import { CredentialEntries, type Written } from './credential-entries.ts'
+import { Heads } from './heads.ts'
+import type { KeyProviderSettings } from './key-provider.ts'
+import type { KeyRing } from './key-ring.ts'
+import { openKeyRing } from './open-key-ring.ts'
+import { Rotation } from './rotation.ts'
+import { invalid, type OpenedPayload, openSealedCredential } from './sealed-credential.ts'
 import { publicHalf, type SealingKeyPair, SealingKeys } from './sealing-keys.ts'
+import { VaultMark } from './vault-mark.ts'
+import { type VaultReport, verifyVault } from './verify.ts'
 
 export { backUpKey, type KeyBackup, readKeyBackup } from './key-backup.ts'
+export { newRootKeyLine } from './key-file.ts'
+export type { KeyProviderSettings } from './key-provider.ts'
+export type { VaultReport } from './verify.ts'
 
 /** The only module that sees a credential's plaintext. */
 export interface Vault {
@@ -23,14 +32,24 @@ export interface Vault {
   /** Forgets the sealing key of a session that ends without a credential; from then on none can be stored for it. */
   discardSealingKey(tx: Tx, sessionId: string): Promise<void>
   /**
-   * Whoever asked is in the audit before the value leaves.
+   * JSON of the contract's Credential, as bytes: whoever asked overwrites them when they were sent, and is in the audit before.
    * @throws AppError not_found, connection_needs_auth, vault_unavailable; store_unavailable, disk_full: it could not be written down
    */
-  read(connectionId: string): Promise<Credential>
+  read(connectionId: string): Promise<Secret<Buffer>>
   /** The same, of connections within somebody's reach. */
   of(reach: Reach): Pick<Vault, 'read'>
-  /** A key derived from the vault's own (HKDF, `label` as info), for secrets that must not be stored. 32 bytes. */
+  /**
+   * Destroys the data keys of all versions, and does `work` in the same transaction. When it resolves neither the database nor its
+   * log holds those keys any more, unless somebody was reading it; then the log is emptied as soon as they are done.
+   */
+  destroy(connectionId: string, work: (tx: Tx) => Promise<void>): Promise<void>
+  /** A key derived from one that is never rotated (HKDF, `label` as info), for secrets that must not be stored. 32 bytes. */
   deriveKey(label: string): Buffer
+  readonly rotation: Pick<Rotation, 'request' | 'newest'>
+  /** Opens every entry, and counts. @throws AppError deadline_exceeded */
+  verify(scope: Scope): Promise<VaultReport>
+  /** Does what was asked for, and what was left half done, until `scope` is over. */
+  run(scope: Scope): Promise<void>
 }
 
 export interface SealingSession {
@@ -40,119 +59,190 @@ export interface SealingSession {
 }
 
 export interface VaultParts {
+  /** Where the key file of the state directory lies; the vault's mark lies beside it. */
   readonly keyFile: string
   readonly store: Store
   readonly clock: Clock
   readonly audit: Pick<Audit, 'record'>
+  /** Who holds the root key; the key file, when nothing is said. */
+  readonly key?: KeyProviderSettings
+  readonly previousKey?: KeyProviderSettings | undefined
+  readonly env?: NodeJS.ProcessEnv
+  readonly scope?: Scope
+  /** The operator says that the database is older than the vault's mark on purpose. */
+  readonly acceptPutBack?: boolean
 }
 
 /**
- * Opens the vault with the key at `keyFile`, which is made when neither the file nor anything encrypted exists yet.
- * @throws AppError vault_unavailable when the key is missing, readable by others, damaged, or another one
+ * Opens the vault. A key file is made when neither it nor anything encrypted exists yet.
+ * @throws AppError vault_unavailable when there is no root key, it is another database's, or the database was put back
  */
-export async function openVault(options: VaultParts): Promise<Vault> {
-  const usedKeys = await usedKeyIds(options.store)
-  const found = await readKeyFile(options.keyFile)
-  if (!found && usedKeys.length > 0)
-    throw unavailable(
-      `The vault's key file ${options.keyFile} is missing, and the database holds what only key ${usedKeys.join(', ')} opens. ` +
-        'Restore the file from your backup; without it nobody can read those credentials again.',
-    )
-  const root = found ?? (await makeKeyFile(options.keyFile))
-  const foreign = usedKeys.filter((id) => id !== root.id)
-  if (foreign.length > 0)
-    throw unavailable(
-      `The key file ${options.keyFile} holds key ${root.id}, but the database was encrypted with ${foreign.join(', ')}. ` +
-        'Restore the key file that belongs to this database.',
-    )
-  return new KeyFileVault(root, options)
+export async function openVault(parts: VaultParts): Promise<Vault> {
+  const { store, clock, keyFile, key = { provider: 'file' as const }, previousKey, audit, env = process.env } = parts
+  const scope = parts.scope ?? Scope.root('open the vault')
+  const { ring, provider } = await openKeyRing({ store, clock, keyFile, key, previousKey, env }, scope)
+  const heads = new Heads(ring.heads)
+  const mark = new VaultMark(join(keyFile, '../vault.mark'), heads)
+  await guarded('The vault’s count of its changes cannot be trusted', () =>
+    parts.acceptPutBack ? accept(store, heads, mark) : compare(store, heads, mark),
+  )
+  const entries = new CredentialEntries({ ring, heads, store, clock, audit })
+  const sealingKeys = new SealingKeys(ring, store, clock)
+  const rotation = new Rotation({ store, clock, audit, ring, provider, entries, sealingKeys })
+  return new DatabaseVault({ store, audit, ring, heads, mark, entries, sealingKeys, rotation })
 }
 
-async function usedKeyIds({ db }: Store): Promise<string[]> {
-  const rows = await db
-    .selectFrom('credentials')
-    .select('wrapping_key_id')
-    .union(db.selectFrom('sealing_keys').select('wrapping_key_id'))
-    .execute()
-  return rows.map((row) => row.wrapping_key_id)
+async function compare({ db }: Store, heads: Heads, mark: VaultMark): Promise<void> {
+  // In this order: beside a controller that writes the database is never behind the mark that was read before it.
+  const marked = await mark.read()
+  const { sequence } = await heads.state(db)
+  if (sequence < marked)
+    throw unavailable(
+      `The database was put back: it holds ${sequence} changes of the vault, and ${marked} were written. What was captured since is ` +
+        'missing, and what was deleted since may be there again. Bring the newest database back; if this one is meant, say so: ' +
+        'npm run anteroom -- vault accept',
+    )
+  heads.remember(sequence)
 }
 
-class KeyFileVault implements Vault {
-  readonly #root: Secret<Buffer>
-  readonly #store: Store
-  readonly #audit: Pick<Audit, 'record'>
-  readonly #entries: CredentialEntries
-  readonly #sealingKeys: SealingKeys
+async function accept(store: Store, heads: Heads, mark: VaultMark): Promise<void> {
+  const marked = await mark.read().catch(() => 0)
+  const sequence = await store.transaction(async (tx) => {
+    const row = await tx.selectFrom('vault_state').select('sequence').executeTakeFirst()
+    return await heads.accept(tx, Math.max(row?.sequence ?? 0, marked) + 1)
+  })
+  heads.remember(sequence)
+  await mark.write(sequence)
+}
 
-  constructor(root: RootKey, { store, clock, audit }: VaultParts) {
-    this.#root = root.bytes
-    this.#store = store
-    this.#audit = audit
-    const envelope = new Envelope(root.bytes)
-    this.#entries = new CredentialEntries(envelope, root.id, { store, clock, audit })
-    this.#sealingKeys = new SealingKeys(envelope, root.id, store, clock)
+interface Inside {
+  readonly store: Store
+  readonly audit: Pick<Audit, 'record'>
+  readonly ring: KeyRing
+  readonly heads: Heads
+  readonly mark: VaultMark
+  readonly entries: CredentialEntries
+  readonly sealingKeys: SealingKeys
+  readonly rotation: Rotation
+}
+
+class DatabaseVault implements Vault {
+  readonly #inside: Inside
+  /** Somebody read the database when its log was to be emptied. */
+  #mustEmptyLog = false
+
+  constructor(inside: Inside) {
+    this.#inside = inside
+  }
+
+  get rotation(): Rotation {
+    return this.#inside.rotation
   }
 
   async sealingKey(sessionId: string): Promise<SealingKey> {
+    const { sealingKeys } = this.#inside
     return publicHalf(
-      await guarded(`The sealing key of ${sessionId} cannot be used`, () => this.#sealingKeys.ensure(sessionId)),
+      await guarded(`The sealing key of ${sessionId} cannot be used`, () => sealingKeys.ensure(sessionId)),
     )
   }
 
   async store(session: SealingSession, sealed: string, summary: CaptureSummary): Promise<void> {
-    if (await guarded('The database does not answer', () => this.#entries.has(session.id))) return
-    const key = await guarded(`The sealing key of ${session.id} cannot be used`, () =>
-      this.#sealingKeys.find(session.id),
-    )
+    const { entries, sealingKeys, store } = this.#inside
+    if (await guarded('The database does not answer', () => entries.has(session.id))) return
+    const key = await guarded(`The sealing key of ${session.id} cannot be used`, () => sealingKeys.find(session.id))
     if (!key) throw invalid(`session ${session.id} has no sealing key`)
-    const payload = await this.#open(session, sealed, key)
-    if (payload.value.kind !== summary.kind) throw invalid(`its kind is not ${summary.kind}, as its summary says`)
-    await guarded(`The credential of ${session.connectionId} could not be written`, () =>
-      this.#store.transaction(async (tx) => {
+    using payload = await this.#open(session, sealed, key)
+    if (payload.kind !== summary.kind) throw invalid(`its kind is not ${summary.kind}, as its summary says`)
+    const written = await guarded(`The credential of ${session.connectionId} could not be written`, () =>
+      store.transaction(async (tx) => {
         // Whoever ends a session takes its key away: what was not stored by then never will be.
-        if (await this.#sealingKeys.discard(tx, session.id)) await this.#entries.append(tx, session, payload, summary)
-        else if (!(await this.#entries.has(session.id, tx)))
-          throw new AppError('session_over', { detail: 'it ended before its credential was stored' })
+        if (await sealingKeys.discard(tx, session.id)) return await entries.append(tx, session, payload, summary)
+        if (await entries.has(session.id, tx)) return undefined
+        throw new AppError('session_over', { detail: 'it ended before its credential was stored' })
       }),
     )
+    if (written) await this.#remember(written)
   }
 
   async discardSealingKey(tx: Tx, sessionId: string): Promise<void> {
-    await this.#sealingKeys.discard(tx, sessionId)
+    await this.#inside.sealingKeys.discard(tx, sessionId)
   }
 
-  async read(connectionId: string): Promise<Credential> {
-    const credential = await guarded(`The credential of ${connectionId} was changed or damaged in the database`, () =>
-      this.#entries.newest(connectionId),
+  async read(connectionId: string): Promise<Secret<Buffer>> {
+    const { store, audit, entries } = this.#inside
+    const { id, version, json } = await guarded(
+      `The credential of ${connectionId} was changed or damaged in the database`,
+      () => entries.newest(connectionId),
     )
-    const { id, version } = credential
-    await this.#store.transaction((tx) =>
-      this.#audit.record(tx, {
-        action: 'credential.read',
-        target: { kind: 'connection', id: connectionId },
-        details: { credential: id, version },
-      }),
-    )
-    return credential
+    const target = { kind: 'connection' as const, id: connectionId }
+    await store
+      .transaction((tx) =>
+        audit.record(tx, { action: 'credential.read', target, details: { credential: id, version } }),
+      )
+      .catch((error: unknown) => {
+        json.expose().fill(0)
+        throw error
+      })
+    return json
   }
 
   of(reach: Reach): Pick<Vault, 'read'> {
-    const read = async (connectionId: string): Promise<Credential> => {
-      await requireReached(this.#store.db, reach, 'connections', connectionId)
+    const read = async (connectionId: string): Promise<Secret<Buffer>> => {
+      await requireReached(this.#inside.store.db, reach, 'connections', connectionId)
       return await this.read(connectionId)
     }
     return { read }
   }
 
-  deriveKey(label: string): Buffer {
-    return deriveFrom(this.#root, `derived: ${label}`)
+  async destroy(connectionId: string, work: (tx: Tx) => Promise<void>): Promise<void> {
+    const { store, entries } = this.#inside
+    const written = await guarded(`The data keys of ${connectionId} could not be destroyed`, () =>
+      store.transaction(async (tx) => {
+        const destroyed = await entries.destroy(tx, connectionId)
+        await work(tx)
+        return destroyed
+      }),
+    )
+    if (written) await this.#remember(written)
+    this.#mustEmptyLog = !(await store.emptyLog())
   }
 
-  async #open(session: SealingSession, sealed: string, key: SealingKeyPair): Promise<SealedPayload> {
+  deriveKey(label: string): Buffer {
+    return this.#inside.ring.derive(label)
+  }
+
+  async verify(scope: Scope): Promise<VaultReport> {
+    return await verifyVault(this.#inside, scope)
+  }
+
+  async run(scope: Scope): Promise<void> {
+    await Promise.all([this.#inside.rotation.run(scope), this.#keepUp(scope)])
+  }
+
+  /** What could not be done when it was due. */
+  async #keepUp(scope: Scope): Promise<void> {
+    const { store, heads, mark } = this.#inside
+    while (!scope.signal.aborted) {
+      await mark
+        .write(heads.sequence)
+        .catch((error: unknown) => scope.log.warn({ error }, 'the mark of the vault could not be written'))
+      if (this.#mustEmptyLog) this.#mustEmptyLog = !(await store.emptyLog().catch(() => false))
+      await scope.clock.delay(this.#mustEmptyLog ? 1_000 : 10_000, scope.signal)
+    }
+  }
+
+  async #remember(written: Written): Promise<void> {
+    this.#inside.entries.remember(written)
+    // It is committed: a mark that lags behind is caught up with, and nobody is told that it failed.
+    await this.#inside.mark.write(written.sequence).catch(() => {})
+  }
+
+  async #open(session: SealingSession, sealed: string, key: SealingKeyPair): Promise<OpenedPayload> {
     const payload = await openSealedCredential(sealed, key.kid, key.privateKey)
-    if (payload.session_id !== session.id) throw invalid('it names another session')
-    if (payload.provider !== session.provider) throw invalid('it names another provider')
-    return payload
+    const isOurs = payload.sessionId === session.id && payload.provider === session.provider
+    if (isOurs) return payload
+    payload[Symbol.dispose]()
+    throw invalid(payload.sessionId === session.id ? 'it names another provider' : 'it names another session')
   }
 }
 

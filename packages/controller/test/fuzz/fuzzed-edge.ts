@@ -25,7 +25,7 @@ export async function startFuzzedEdge(log: Log) {
   let url = ''
   const http = await createHttp({
     ...{ access, events, audit, clock, vault, log, webRoot, sessions: world.sessions, pool: world.pool },
-    connections: createConnections({ store, audit }),
+    connections: createConnections({ store, audit, vault }),
     // A reverse proxy is believed, so that every request comes from an address of its own and none is too many.
     config: { ...config, public_url: 'https://anteroom.test' },
     live: createLive({ store, clock, events, audit, log, maxViewers: 8, publicUrl: () => url }),

@@ -61,8 +61,13 @@ export function connectionRoutes(app: HttpApp, context: RouteContext): void {
       schema: { tags, summary: 'The credential itself', params: connectionParams, response: { 200: credential } },
     },
     async (request, reply) => {
-      reply.header('cache-control', 'no-store')
-      return await reached(request).vault.read(request.params.id)
+      const bytes = (await reached(request).vault.read(request.params.id)).expose()
+      // Bytes as they lie in the vault: what it is made of never becomes strings, and this is overwritten when it was sent.
+      reply.raw.once('close', () => bytes.fill(0))
+      await reply
+        .header('cache-control', 'no-store')
+        .type('application/json; charset=utf-8')
+        .send(bytes as never)
     },
   )
   reauthRoute(app, context)

@@ -105,9 +105,9 @@ export async function startEdge({
   const events = createEvents({ store, clock })
   const audit = testAudit({ store, clock, log })
   const access = createAccess({ store, clock, events, audit })
-  const connections = createConnections({ store, audit })
   const providers = await openProviders({ directories: [], demo: [demo], log })
   const vault = await openVault({ keyFile: join(home, 'vault.key'), store, clock, audit })
+  const connections = createConnections({ store, audit, vault })
   let url = ''
   let endpoint: RfbEndpoint = { ip: '127.0.0.1', port: 1, password: '' }
   const live = createLive({
