@@ -91,7 +91,7 @@ const reached = (db: Db): Omit<ReachedConnections, 'remove'> => ({
 })
 
 async function remove({ vault, audit }: ConnectionsParts, reach: Reach, id: string): Promise<void> {
-  await vault.destroy(id, async (tx) => {
+  await vault.destroy(reach, id, async (tx) => {
     const deleted = await within(tx, reach)
       .deleteFrom('connections')
       .where('id', '=', id)

@@ -41,7 +41,7 @@ test('what was not touched adds up, after every kind of change', async () => {
   expect(await putBack()).toBeNull()
   await world.keep('second', alice)
   expect(await putBack()).toBeNull()
-  await world.vault.destroy(bob, async (tx) => {
+  await world.vault.destroy('everything', bob, async (tx) => {
     await tx.deleteFrom('connections').where('id', '=', bob).execute()
   })
   expect(await putBack()).toBeNull()
@@ -63,7 +63,7 @@ test('a whole connection that is put back: its next read is refused, and it does
 
 test('a connection that comes back after it was deleted does not add up', async () => {
   const restore = await takeCopy(bob)
-  await world.vault.destroy(bob, async (tx) => {
+  await world.vault.destroy('everything', bob, async (tx) => {
     await tx.deleteFrom('connections').where('id', '=', bob).execute()
   })
   await restore()

@@ -39,10 +39,11 @@ export interface Vault {
   /** The same, of connections within somebody's reach. */
   of(reach: Reach): Pick<Vault, 'read'>
   /**
-   * Destroys the data keys of all versions, and does `work` in the same transaction. When it resolves neither the database nor its
-   * log holds those keys any more, unless somebody was reading it; then the log is emptied as soon as they are done.
+   * Destroys the data keys of all versions of a connection within `reach`, and does `work` in the same transaction. When it resolves
+   * neither the database nor its log holds those keys any more, unless somebody was reading it; then the log is emptied as soon as
+   * they are done. @throws AppError not_found, vault_unavailable, and what `work` throws
    */
-  destroy(connectionId: string, work: (tx: Tx) => Promise<void>): Promise<void>
+  destroy(reach: Reach, connectionId: string, work: (tx: Tx) => Promise<void>): Promise<void>
   /** A key derived from one that is never rotated (HKDF, `label` as info), for secrets that must not be stored. 32 bytes. */
   deriveKey(label: string): Buffer
   readonly rotation: Pick<Rotation, 'request' | 'newest'>
@@ -194,10 +195,11 @@ class DatabaseVault implements Vault {
     return { read }
   }
 
-  async destroy(connectionId: string, work: (tx: Tx) => Promise<void>): Promise<void> {
+  async destroy(reach: Reach, connectionId: string, work: (tx: Tx) => Promise<void>): Promise<void> {
     const { store, entries } = this.#inside
     const written = await guarded(`The data keys of ${connectionId} could not be destroyed`, () =>
       store.transaction(async (tx) => {
+        await requireReached(tx, reach, 'connections', connectionId)
         const destroyed = await entries.destroy(tx, connectionId)
         await work(tx)
         return destroyed
