@@ -1889,7 +1889,7 @@ export interface paths {
             parameters: {
                 query?: {
                     actor?: string;
-                    action?: "audit.damaged" | "audit.exported" | "connection.deleted" | "control.answered" | "control.asked" | "controller.started" | "controller.stopped" | "credential.read" | "credential.stored" | "entry.refused" | "entry.used" | "host.repaired" | "key.created" | "key.revoked" | "key.rotated" | "operator.link_made" | "operator.signed_in" | "operator.signed_out" | "project.created" | "session.agreed" | "session.cancelled" | "session.capture_requested" | "session.created" | "session.ended" | "session.extended" | "session.link_renewed" | "ticket.issued" | "ticket.revoked" | "ticket.used";
+                    action?: "audit.damaged" | "audit.exported" | "connection.deleted" | "control.answered" | "control.asked" | "controller.started" | "controller.stopped" | "credential.read" | "credential.stored" | "entry.refused" | "entry.used" | "host.repaired" | "key.created" | "key.revoked" | "key.rotated" | "operator.link_made" | "operator.signed_in" | "operator.signed_out" | "project.created" | "session.agreed" | "session.cancelled" | "session.capture_requested" | "session.created" | "session.ended" | "session.extended" | "session.link_renewed" | "ticket.issued" | "ticket.revoked" | "ticket.used" | "vault.rotation_asked";
                     target?: string;
                     since?: string;
                     until?: string;
@@ -2941,7 +2941,7 @@ export interface components {
                 id: string | null;
             };
             /** @enum {string} */
-            action: "audit.damaged" | "audit.exported" | "connection.deleted" | "control.answered" | "control.asked" | "controller.started" | "controller.stopped" | "credential.read" | "credential.stored" | "entry.refused" | "entry.used" | "host.repaired" | "key.created" | "key.revoked" | "key.rotated" | "operator.link_made" | "operator.signed_in" | "operator.signed_out" | "project.created" | "session.agreed" | "session.cancelled" | "session.capture_requested" | "session.created" | "session.ended" | "session.extended" | "session.link_renewed" | "ticket.issued" | "ticket.revoked" | "ticket.used";
+            action: "audit.damaged" | "audit.exported" | "connection.deleted" | "control.answered" | "control.asked" | "controller.started" | "controller.stopped" | "credential.read" | "credential.stored" | "entry.refused" | "entry.used" | "host.repaired" | "key.created" | "key.revoked" | "key.rotated" | "operator.link_made" | "operator.signed_in" | "operator.signed_out" | "project.created" | "session.agreed" | "session.cancelled" | "session.capture_requested" | "session.created" | "session.ended" | "session.extended" | "session.link_renewed" | "ticket.issued" | "ticket.revoked" | "ticket.used" | "vault.rotation_asked";
             target: {
                 /** @enum {string} */
                 kind: "session" | "connection" | "project" | "key" | "operator" | "host" | "controller" | "audit" | "vault";
