@@ -44,19 +44,29 @@ export async function startVmm(spec: VmmSpec, scope: Scope): Promise<Vmm> {
     const { pid } = child
     const identity = pid === undefined ? undefined : await identityOf(pid)
     if (!identity) throw await exited(spec, child)
-    scope.undo(() => takeBack(spec, identity, scope))
-    // Before the guest has any memory: what was taken earlier is not counted.
-    if (spec.limits) await confine(spec, identity.pid, spec.limits, scope)
+    // What it takes until then is not counted: some MiB, and nothing of the guest's.
+    const confined =
+      spec.limits &&
+      confine(spec, identity.pid, spec.limits, scope).catch((error: unknown) =>
+        scope.log.debug({ error: String(error) }, 'a monitor is not limited'),
+      )
+    scope.undo(() => takeBack(spec, identity, scope, confined))
     await writeVmmIdentity(spec.directory, identity)
-    await Promise.all([bringUp(spec, child, scope), yieldToOthers(identity.pid, scope)])
+    await Promise.all([bringUp(spec, child, scope), yieldToOthers(identity.pid, scope), confined])
     return { id: spec.id, identity }
   })
 }
 
 /** In a scope of its own: by then that of the start is over. */
-async function takeBack(spec: VmmSpec, identity: ProcessIdentity, { log, clock }: Scope): Promise<void> {
+async function takeBack(
+  spec: VmmSpec,
+  identity: ProcessIdentity,
+  { log, clock }: Scope,
+  confined: Promise<void> | undefined,
+): Promise<void> {
   const scope = Scope.root(`end of machine ${spec.id}`, log, clock)
   await end(identity, scope)
+  await confined
   if (spec.limits) await release(spec.instance, spec.id, scope)
 }
 
