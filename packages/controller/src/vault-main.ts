@@ -1,57 +1,94 @@
-import { resolve } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { AppError, acquireLock, Scope, systemClock } from '@anteroom/base'
 import { loadConfig } from './load-config.ts'
 import { createLog } from './observe/observe.ts'
 import { openVaultAndAudit } from './open-vault-and-audit.ts'
 import { runProgram } from './run-program.ts'
-import { openStoreIn } from './store/store.ts'
-import { newRootKeyLine, type Vault, type VaultParts } from './vault/vault.ts'
+import { openStoreIn, openStoreToRead } from './store/store.ts'
+import { backUpVault, newRootKeyLine, readLock, restoreVault, type Vault } from './vault/vault.ts'
+import { vaultSettings } from './vault-settings.ts'
 
-const home = (given: string | undefined): string => resolve(given ?? process.env.ANTEROOM_HOME ?? '.anteroom')
+const scope = Scope.root('vault', createLog({ level: 'error', pretty: false, destination: process.stderr }))
+const clock = systemClock
 
 /** What an operator does with the vault besides its controller. Prints JSON, but for `new-key`, which prints the line itself. */
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({ options: { home: { type: 'string' } }, allowPositionals: true })
-  const [what = ''] = positionals
-  const scope = Scope.root('vault', createLog({ level: 'error', pretty: false, destination: process.stderr }))
+  const home = resolve(values.home ?? process.env.ANTEROOM_HOME ?? '.anteroom')
+  const [what = '', ...more] = positionals
   switch (what) {
     case 'new-key':
       process.stdout.write(newRootKeyLine())
       return
     case 'verify':
       // Beside whoever has it open: it reads, and takes its turn.
-      return await print(home(values.home), {}, (vault) => vault.verify(scope), scope)
+      return await withVault(home, false, async (vault) => print(await vault.verify(scope)))
     case 'accept':
-      return await alone(home(values.home), () =>
-        print(home(values.home), { acceptPutBack: true }, (vault) => vault.verify(scope), scope),
-      )
+      return await alone(home, () => withVault(home, true, async (vault) => print(await vault.verify(scope))))
+    case 'backup':
+      return await backUp(home, more)
+    case 'restore':
+      return await alone(home, () => restore(home, more))
     default:
       throw new AppError('config_invalid', { detail: `the command line: vault ${what}` })
   }
 }
 
-async function print(
-  directory: string,
-  how: Partial<VaultParts>,
-  work: (vault: Vault) => Promise<object>,
-  scope: Scope,
+async function withVault(
+  home: string,
+  acceptPutBack: boolean,
+  work: (vault: Vault) => Promise<void> | void,
 ): Promise<void> {
-  const store = await openStoreIn(directory)
+  const store = await openStoreIn(home)
   try {
-    const config = loadConfig(directory, process.env)
-    const { vault } = await openVaultAndAudit(config, { store, clock: systemClock, log: scope.log, scope, ...how })
-    process.stdout.write(`${JSON.stringify(await work(vault))}\n`)
+    const parts = { store, clock, log: scope.log, scope, acceptPutBack }
+    await work((await openVaultAndAudit(loadConfig(home, process.env), parts)).vault)
   } finally {
     await store.close()
   }
 }
 
+/** The vault is opened once as always, so that what an earlier version left is in the present form; then one state of it is read. */
+async function backUp(home: string, words: readonly string[]): Promise<void> {
+  const file = await fileOf(words)
+  await withVault(home, false, () => {})
+  const store = await openStoreToRead(join(home, 'anteroom.sqlite'))
+  try {
+    const counts = await backUpVault({ ...settingsOf(home), store, clock }, file, scope)
+    print({ path: file.path, ...counts })
+  } finally {
+    await store.close()
+  }
+}
+
+async function restore(home: string, words: readonly string[]): Promise<void> {
+  const file = await fileOf(words)
+  const store = await openStoreIn(home)
+  try {
+    const counts = await restoreVault({ ...settingsOf(home), store, clock }, file, scope)
+    print({ path: file.path, ...counts })
+  } finally {
+    await store.close()
+  }
+}
+
+const settingsOf = (home: string) => vaultSettings(loadConfig(home, process.env))
+
+const fileOf = async ([path = '', lock = '']: readonly string[]) => ({
+  path: resolve(path),
+  lock: await readLock(resolve(lock)),
+})
+
+const print = (answer: object): void => void process.stdout.write(`${JSON.stringify(answer)}\n`)
+
 /** With the state directory's lock: no controller may have it open. @throws AppError controller_locked */
-async function alone(directory: string, work: () => Promise<void>): Promise<void> {
-  const lock = acquireLock(resolve(directory, 'run/lock'))
+async function alone(home: string, work: () => Promise<void>): Promise<void> {
+  await mkdir(join(home, 'run'), { recursive: true, mode: 0o700 })
+  const lock = acquireLock(join(home, 'run/lock'))
   if (!('release' in lock))
-    throw new AppError('controller_locked', { detail: `pid ${lock.heldBy ?? 'unknown'} uses ${directory}` })
+    throw new AppError('controller_locked', { detail: `pid ${lock.heldBy ?? 'unknown'} uses ${home}` })
   try {
     await work()
   } finally {

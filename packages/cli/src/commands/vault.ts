@@ -15,16 +15,28 @@ const report = z.object({
 })
 type Report = z.infer<typeof report>
 
-const words = ['rotate', 'rotation', 'verify', 'accept', 'new-key'] as const
+const words = ['rotate', 'rotation', 'verify', 'accept', 'backup', 'restore', 'new-key'] as const
+
+/** What `vault backup` and `vault restore` print. */
+const carried = z.object({ path: z.string(), connections: z.number(), credentials: z.number() })
 
 export const vault: Command = {
   name: 'vault',
   synopsis: `vault ${words.join('|')}`,
-  does: 'asks for a new wrapping key, how far it is; opens every entry; takes a database that was put back; prints a new root key',
+  does: 'a new wrapping key, how far it is; opens every entry; a backup in one file and its restore: docs/reference/vault.md',
   flags: [],
   async run([word, ...more], options) {
     const what = words.find((known) => known === word)
-    if (what === undefined || more.length > 0) throw new UsageError(`Say one of: ${words.join(', ')}.`)
+    if (what === undefined) throw new UsageError(`Say one of: ${words.join(', ')}.`)
+    const [file, lock, ...rest] = more
+    if (what === 'backup' || what === 'restore') {
+      if (file === undefined || lock === undefined || rest.length > 0)
+        throw new UsageError(
+          `Name the file of the backup, and one that holds a passphrase or an X25519 key: vault ${what} <file> <lock>.`,
+        )
+      return carriedAnswer(what, carried.parse(JSON.parse(await runVault(what, options, [file, lock]))), options)
+    }
+    if (more.length > 0) throw new UsageError(`vault ${what} takes nothing else.`)
     switch (what) {
       case 'rotate':
         return rotationAnswer(await (await controllerOf(options.home)).rotateVault(), options)
@@ -41,7 +53,14 @@ export const vault: Command = {
   },
 }
 
-const runVault = (what: string, { home }: Options): Promise<string> => runEntry('vault-main.ts', ['--home', home, what])
+const runVault = (what: string, { home }: Options, more: readonly string[] = []): Promise<string> =>
+  runEntry('vault-main.ts', ['--home', home, what, ...more])
+
+function carriedAnswer(what: 'backup' | 'restore', found: z.infer<typeof carried>, { json }: Options): Answer {
+  const how = `${found.connections} connections with ${found.credentials} credentials`
+  const text = what === 'backup' ? `${how} are in ${found.path}.` : `${how} were restored, and each of them opens.`
+  return { text: json ? JSON.stringify(found, null, 2) : text, exitCode: 0 }
+}
 
 const rotationAnswer = (rotation: VaultRotation, { json }: Options): Answer => ({
   text: json ? JSON.stringify(rotation, null, 2) : rotationText(rotation),

@@ -87,7 +87,7 @@ export class CredentialEntries {
   async newest(connectionId: string): Promise<{ id: string; version: number; json: Secret<Buffer> }> {
     const { store, ring } = this.#parts
     const { entry, owner } = await this.#newestOf(store.db, connectionId)
-    using payload = readPayload(formOf(entry).open(ring.envelopeOf(entry.wrapping_key_id), entry, owner))
+    using payload = readPayload(await formOf(entry).open(ring.envelopeOf(entry.wrapping_key_id), entry, owner))
     if (payload.provider !== owner.provider) throw new Error('the connection was moved to another provider')
     this.#see(connectionId, entry.version)
     const about = JSON.stringify({
@@ -121,7 +121,7 @@ export class CredentialEntries {
       .where('wrapping_key_id', 'in', ring.oldIds)
       .limit(limit)
       .execute()
-    return await this.#renew(tx, rows, ({ entry, owner }) => ({
+    return await this.#renew(tx, rows, async ({ entry, owner }) => ({
       wrapped_key: ring.current.envelope.rewrap(
         entry.wrapped_key,
         ring.envelopeOf(entry.wrapping_key_id),
@@ -134,8 +134,8 @@ export class CredentialEntries {
   async renewOldForms(tx: Tx, limit: number): Promise<Renewed> {
     const { ring } = this.#parts
     const rows = await tx.selectFrom('credentials').selectAll().where('format', '=', 1).limit(limit).execute()
-    return await this.#renew(tx, rows, ({ entry, owner }) => {
-      using payload = readPayload(formOf(entry).open(ring.envelopeOf(entry.wrapping_key_id), entry, owner))
+    return await this.#renew(tx, rows, async ({ entry, owner }) => {
+      using payload = readPayload(await formOf(entry).open(ring.envelopeOf(entry.wrapping_key_id), entry, owner))
       return sealEntry(ring.current.envelope, payload.bytes, entry, owner)
     })
   }
@@ -143,7 +143,7 @@ export class CredentialEntries {
   async #renew(
     tx: Tx,
     rows: readonly Row<'credentials'>[],
-    anew: (of: { entry: Row<'credentials'>; owner: Owner }) => Partial<Row<'credentials'>>,
+    anew: (of: { entry: Row<'credentials'>; owner: Owner }) => Promise<Partial<Row<'credentials'>>>,
   ): Promise<Renewed> {
     let lost = 0
     for (const entry of rows) {
@@ -151,7 +151,7 @@ export class CredentialEntries {
       try {
         const owner = await ownerOf(tx, entry.connection_id)
         if (!owner) throw new Error('it has no connection')
-        change = { ...anew({ entry, owner }), wrapping_key_id: this.#parts.ring.current.id }
+        change = { ...(await anew({ entry, owner })), wrapping_key_id: this.#parts.ring.current.id }
       } catch {
         // It opens with no key that there is. Left as it was it would keep the old one for ever; `verify` names it.
         lost++

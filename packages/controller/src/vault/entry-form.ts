@@ -26,7 +26,7 @@ export function formOf({ format }: Pick<Row<'credentials'>, 'format'>) {
   if (!binding) throw new Error(`an entry of form ${format} cannot be opened`)
   return {
     binding,
-    open: (envelope: Envelope, entry: Row<'credentials'>, owner: Owner): Buffer =>
+    open: (envelope: Envelope, entry: Row<'credentials'>, owner: Owner): Promise<Buffer> =>
       envelope.open({ ciphertext: entry.ciphertext, wrappedKey: entry.wrapped_key }, binding(entry, owner)),
   }
 }

@@ -102,6 +102,15 @@ export interface Providers {
   readonly previous: KeyProvider | undefined
 }
 
+/** Every key of the rows, in the clear, and whether it was the previous provider that opened it. @throws AppError vault_unavailable */
+export const unwrapKeys = async (rows: readonly Row<'wrapping_keys'>[], providers: Providers, scope: Scope) =>
+  await Promise.all(
+    rows.map(async (row) => {
+      const found = await unwrap(row, providers, scope)
+      return { row, ...found, isOld: found.by !== providers.current }
+    }),
+  )
+
 /** Opens every key of the database; those that `previous` wrapped are wrapped anew. @throws AppError vault_unavailable */
 export async function openKeys(
   rows: readonly Row<'wrapping_keys'>[],
@@ -109,12 +118,7 @@ export async function openKeys(
   providers: Providers,
   scope: Scope,
 ) {
-  const opened = await Promise.all(
-    rows.map(async (row) => {
-      const found = await unwrap(row, providers, scope)
-      return { row, ...found, isOld: found.by !== providers.current }
-    }),
-  )
+  const opened = await unwrapKeys(rows, providers, scope)
   for (const { row, key, isOld } of opened) {
     if (!isOld) continue
     const wrapped = await wrapKey(key, providers.current, scope)

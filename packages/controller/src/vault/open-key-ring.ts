@@ -7,6 +7,7 @@ import {
   keysOfOldRoot,
   newVaultKey,
   openKeys,
+  type Providers,
   readKeys,
   usedKeyIds,
   type VaultKey,
@@ -14,10 +15,12 @@ import {
 } from './key-ring.ts'
 
 export interface RingParts {
-  readonly key: KeyProviderSettings
-  readonly previousKey: KeyProviderSettings | undefined
+  /** Where the key file of the state directory lies; the vault's mark lies beside it. */
   readonly keyFile: string
-  readonly env: NodeJS.ProcessEnv
+  /** Who holds the root key; the key file, when nothing is said. */
+  readonly key?: KeyProviderSettings
+  readonly previousKey?: KeyProviderSettings | undefined
+  readonly env?: NodeJS.ProcessEnv
   readonly store: Store
   readonly clock: Clock
 }
@@ -33,17 +36,22 @@ export interface OpenedRing {
  * @throws AppError vault_unavailable
  */
 export async function openKeyRing(parts: RingParts, scope: Scope): Promise<OpenedRing> {
-  const { store, key, previousKey, keyFile, env } = parts
+  const { store } = parts
   const [rows, used] = await Promise.all([readKeys(store.db), usedKeyIds(store.db)])
-  const open = (settings: KeyProviderSettings, mayCreate: boolean) =>
-    openKeyProvider({ settings, keyFile, env, mayCreate })
-  const isNew = rows.length === 0 && used.length === 0 && !previousKey
-  const provider = await open(key, isNew)
-  const previous = previousKey && (await open(previousKey, false))
-  if (rows.length > 0) return { ring: await openKeys(rows, store, { current: provider, previous }, scope), provider }
+  const providers = await openProviders(parts, rows.length === 0 && used.length === 0)
+  const { current: provider, previous } = providers
+  if (rows.length > 0) return { ring: await openKeys(rows, store, providers, scope), provider }
   const oldRoot = (await isOfOldRoot(store, used)) ? rootOf(previous ?? provider, used) : undefined
   const keys = oldRoot ? keysOfOldRoot(oldRoot) : (['entries', 'heads', 'derived'] as const).map(newVaultKey)
   return { ring: await begin(keys, used, provider, parts, scope), provider }
+}
+
+/** `isNew`: nothing has been encrypted yet, and a root key may be made. @throws AppError vault_unavailable */
+export async function openProviders(parts: Omit<RingParts, 'store' | 'clock'>, isNew: boolean): Promise<Providers> {
+  const { key = { provider: 'file' as const }, previousKey, keyFile, env = process.env } = parts
+  const open = (settings: KeyProviderSettings, mayCreate: boolean) =>
+    openKeyProvider({ settings, keyFile, env, mayCreate })
+  return { current: await open(key, isNew && !previousKey), previous: previousKey && (await open(previousKey, false)) }
 }
 
 /** A machine that runs knows secrets that were derived from the root, though nothing may have been encrypted yet. */

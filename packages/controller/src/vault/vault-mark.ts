@@ -1,9 +1,13 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { parseJson, systemErrorCode } from '@anteroom/base'
 import { z } from 'zod'
 import type { Heads } from './heads.ts'
 
 const mark = z.object({ sequence: z.int().nonnegative(), mac: z.string() })
+
+/** Beside the key file of the state directory, whoever holds the root key. */
+export const markPathOf = (keyFile: string): string => join(dirname(keyFile), 'vault.mark')
 
 /**
  * How many changes the vault has written, beside the database: one that was put back says less. Written after each change was

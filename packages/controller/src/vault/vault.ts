@@ -1,22 +1,22 @@
-import { join } from 'node:path'
-import { AppError, type Clock, Scope, type Secret } from '@anteroom/base'
+import { AppError, Scope, type Secret } from '@anteroom/base'
 import type { CaptureSummary, SealingKey } from '@anteroom/contract'
 import type { Audit } from '../audit/audit.ts'
 import { type Reach, requireReached, type Store, type Tx } from '../store/store.ts'
 import { CredentialEntries, type Written } from './credential-entries.ts'
 import { Heads } from './heads.ts'
-import type { KeyProviderSettings } from './key-provider.ts'
 import type { KeyRing } from './key-ring.ts'
-import { openKeyRing } from './open-key-ring.ts'
+import { openKeyRing, type RingParts } from './open-key-ring.ts'
 import { Rotation } from './rotation.ts'
 import { invalid, type OpenedPayload, openSealedCredential } from './sealed-credential.ts'
 import { publicHalf, type SealingKeyPair, SealingKeys } from './sealing-keys.ts'
-import { VaultMark } from './vault-mark.ts'
+import { markPathOf, VaultMark } from './vault-mark.ts'
 import { type VaultReport, verifyVault } from './verify.ts'
 
+export { readLock } from './backup-file.ts'
 export { backUpKey, type KeyBackup, readKeyBackup } from './key-backup.ts'
 export { newRootKeyLine } from './key-file.ts'
 export type { KeyProviderSettings } from './key-provider.ts'
+export { backUpVault, restoreVault } from './vault-backup.ts'
 export type { VaultReport } from './verify.ts'
 
 /** The only module that sees a credential's plaintext. */
@@ -59,16 +59,8 @@ export interface SealingSession {
   readonly connectionId: string
 }
 
-export interface VaultParts {
-  /** Where the key file of the state directory lies; the vault's mark lies beside it. */
-  readonly keyFile: string
-  readonly store: Store
-  readonly clock: Clock
+export interface VaultParts extends RingParts {
   readonly audit: Pick<Audit, 'record'>
-  /** Who holds the root key; the key file, when nothing is said. */
-  readonly key?: KeyProviderSettings
-  readonly previousKey?: KeyProviderSettings | undefined
-  readonly env?: NodeJS.ProcessEnv
   readonly scope?: Scope
   /** The operator says that the database is older than the vault's mark on purpose. */
   readonly acceptPutBack?: boolean
@@ -79,11 +71,11 @@ export interface VaultParts {
  * @throws AppError vault_unavailable when there is no root key, it is another database's, or the database was put back
  */
 export async function openVault(parts: VaultParts): Promise<Vault> {
-  const { store, clock, keyFile, key = { provider: 'file' as const }, previousKey, audit, env = process.env } = parts
+  const { store, clock, keyFile, audit } = parts
   const scope = parts.scope ?? Scope.root('open the vault')
-  const { ring, provider } = await openKeyRing({ store, clock, keyFile, key, previousKey, env }, scope)
+  const { ring, provider } = await openKeyRing(parts, scope)
   const heads = new Heads(ring.heads)
-  const mark = new VaultMark(join(keyFile, '../vault.mark'), heads)
+  const mark = new VaultMark(markPathOf(keyFile), heads)
   await guarded('The vault’s count of its changes cannot be trusted', () =>
     parts.acceptPutBack ? accept(store, heads, mark) : compare(store, heads, mark),
   )

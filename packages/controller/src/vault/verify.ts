@@ -39,7 +39,7 @@ export async function verifyVault(
     for (const { entry, owner } of rows) {
       entries++
       byKey[entry.wrapping_key_id] = (byKey[entry.wrapping_key_id] ?? 0) + 1
-      const why = whyNot(ring, heads, entry, owner)
+      const why = await whyNot(ring, heads, entry, owner)
       if (why === undefined) opened++
       else if (unreadable.length < mostNamed)
         unreadable.push({ credential_id: entry.id, connection_id: entry.connection_id, why })
@@ -53,10 +53,15 @@ export async function verifyVault(
   return { entries, opened, by_key: byKey, current_key: ring.current.id, unreadable, put_back }
 }
 
-function whyNot(ring: KeyRing, heads: Heads, entry: Row<'credentials'>, owner: Owner): string | undefined {
+async function whyNot(
+  ring: KeyRing,
+  heads: Heads,
+  entry: Row<'credentials'>,
+  owner: Owner,
+): Promise<string | undefined> {
   try {
     const envelope = ring.envelopeOf(entry.wrapping_key_id)
-    using payload = readPayload(formOf(entry).open(envelope, entry, owner))
+    using payload = readPayload(await formOf(entry).open(envelope, entry, owner))
     if (payload.provider !== owner.provider) throw new Error('its connection was moved to another provider')
   } catch (error) {
     return error instanceof Error ? error.message : 'it does not open'

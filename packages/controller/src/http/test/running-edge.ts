@@ -190,6 +190,7 @@ export async function startEdge({
     http,
     url,
     store,
+    vault,
     audit,
     /** As somebody would who has the database open beside it. */
     raw: (statement: string) => sql.raw(statement).execute(store.db),
