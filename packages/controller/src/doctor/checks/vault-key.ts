@@ -8,7 +8,10 @@ export const vaultKey: Check = {
   name: 'vault_key',
   async examine({ config, vault }) {
     required(vault)
-    const keyFile = join(config.home, 'vault.key')
+    const { key } = config.vault
+    if (key.provider === 'environment') return ok(`what ${key.variable} holds opens what is stored`)
+    if (key.provider === 'command') return ok(`what ${key.command[0]} holds opens what is stored`)
+    const keyFile = key.path ?? join(config.home, 'vault.key')
     const backup = await readKeyBackup(keyFile)
     if (backup) return ok(`it opens what is stored; copied on ${backup.at.slice(0, 10)} to ${backup.path}`)
     return warning(
