@@ -6,14 +6,19 @@ import { WebSocket } from 'ws'
 import type { RouteEntry } from '../packages/controller/src/http/route-table.ts'
 import { startEdge } from '../packages/controller/src/http/test/running-edge.ts'
 import { shakeHands, startMachine } from '../packages/controller/src/live/live.fixture.ts'
+import { freePort, startOidcIssuer } from '../packages/controller/test/oidc-issuer.ts'
 
-const edge = await startEdge()
+const port = await freePort()
+const issuer = await startOidcIssuer(`http://127.0.0.1:${port}/sign-in/answer`)
+const oidc = { issuer: issuer.url, client_id: 'anteroom-public', allow: { subjects: [issuer.account.sub] } }
+const edge = await startEdge({ port, operators: { oidc } })
 const machine = await startMachine(async (socket) => {
   await shakeHands(socket)
 })
 afterAll(async () => {
   await edge.stop()
   await machine.close()
+  await issuer.close()
 })
 
 interface Call {
@@ -119,6 +124,16 @@ const samples: Readonly<Record<string, Sample>> = {
       headers: { nobody: '' },
     }),
   },
+  'POST /v1/operator/oidc/answer': {
+    action: 'operator.signed_in',
+    call: async () => {
+      const begun = await edge.call('POST', '/v1/operator/oidc', {}, { nobody: '' })
+      const { location } = (await begun.json()) as { location: string }
+      const { searchParams } = await issuer.follow(location)
+      const cookie = begun.headers.get('set-cookie')?.split(';')[0] ?? ''
+      return { path: '/v1/operator/oidc/answer', body: Object.fromEntries(searchParams), headers: { cookie } }
+    },
+  },
   'POST /v1/operator/sign-out': {
     action: 'operator.signed_out',
     call: async () => ({
@@ -128,7 +143,9 @@ const samples: Readonly<Record<string, Sample>> = {
   },
 }
 
-const mustBeAudited = ({ method, url }: RouteEntry): boolean => method !== 'GET' || /credential|export/.test(url)
+/** A sign-in that begins changes nothing here. */
+const mustBeAudited = ({ method, url }: RouteEntry): boolean =>
+  (method !== 'GET' || /credential|export/.test(url)) && url !== '/v1/operator/oidc'
 const audited = edge.http.routes.entries.filter(mustBeAudited).map(({ method, url }) => `${method} ${url}`)
 
 test('every route that changes something, or gives a credential out, has a call here', () => {

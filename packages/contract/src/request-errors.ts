@@ -128,6 +128,27 @@ export const requestErrors = {
     person: 'This link is not valid or was already used. Ask for a new one.',
     hint: 'Create a new session for another person or browser: each hosted_url opens once.',
   },
+  sign_in_refused: {
+    status: 403,
+    title: 'Sign-in was not accepted',
+    retryable: true,
+    person: 'Signing in did not work. Please begin again.',
+    hint: 'Begin again at /sign-in; `detail` says what did not hold. Check the clocks of both hosts where it is about time.',
+  },
+  operator_not_allowed: {
+    status: 403,
+    title: 'Not an operator here',
+    retryable: false,
+    person: 'You are signed in there, but you are not allowed to run this service.',
+    hint: 'Add the subject named in `detail`, or a verified address or group, to operators.oidc.allow and start again.',
+  },
+  issuer_unavailable: {
+    status: 502,
+    title: 'OpenID provider does not answer',
+    retryable: true,
+    person: 'The place where you sign in does not answer right now.',
+    hint: 'Check operators.oidc.issuer: its /.well-known/openid-configuration must be reached from this host. Or use a one-time link.',
+  },
   not_agreed: {
     status: 409,
     title: 'Nobody has agreed to this sign-in yet',

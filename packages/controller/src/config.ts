@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { listenProblem, listenSchema, webOrigin } from './listen-config.ts'
+import { operatorsSchema } from './operators-config.ts'
 
 /** More than the host takes altogether does no harm: whichever limit is reached first counts. */
 const mostOpen = z.union([z.literal('none'), z.int().min(1).max(11_000)])
@@ -24,6 +25,7 @@ const shape = z.strictObject({
   listen: listenSchema.prefault({}),
   /** Where people reach the controller, when that is not the listening address. */
   public_url: z.url({ protocol: /^https?$/ }).optional(),
+  operators: operatorsSchema.prefault({}),
   /** The account owner's page, and the integrator's pages around it. */
   hosted_page: z
     .strictObject({

@@ -28,7 +28,7 @@ import { openStoreIn, type Store } from './store/store.ts'
 
 export interface RunningController {
   readonly url: string
-  /** The operator's one-time sign-in link. */
+  /** The operator's one-time sign-in link; where those are off, the dashboard. */
   readonly signInUrl: string
   /** Machines go on; a later controller adopts them. */
   stop(): Promise<void>
@@ -77,7 +77,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   let url = ''
   const publicUrl = (): string => config.public_url ?? url
   const events = createEvents({ store, clock })
-  const access = createAccess({ store, clock, events, audit })
+  const access = createAccess({ store, clock, events, audit, operators: config.operators })
   const connections = createConnections({ store, audit, vault })
   const live = createLive({ store, clock, events, audit, log, maxViewers: config.live.max_viewers, publicUrl })
   const egress = stack.adopt(createEgress({ log, clock, store }), (opened) => opened.close())
@@ -161,7 +161,9 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   })
   return {
     url,
-    signInUrl: `${publicUrl()}/sign-in#token=${await access.newSignInToken(signInSeconds)}`,
+    signInUrl: access.takesLinks
+      ? `${publicUrl()}/sign-in#token=${await access.newSignInToken(signInSeconds)}`
+      : `${publicUrl()}/`,
     stop: () => stack.disposeAsync(),
   }
 }

@@ -56,6 +56,15 @@ test.each([
   ['listen: { proxies: [somewhere] }', 'listen.proxies.0: must be an address'],
   ['listen: { proxies: [10.0.0.0/33] }', 'listen.proxies.0: must be an address'],
   ['listen: { tls: { certificate_file: a } }', 'listen.tls.key_file:'],
+  ['operators: { links: off }', 'operators.links: off leaves no way in without operators.oidc'],
+  [
+    'operators: { oidc: { issuer: "http://id.example.com", client_id: a, allow: { subjects: [b] } } }',
+    'operators.oidc.issuer: must be https',
+  ],
+  [
+    'operators: { oidc: { issuer: "https://id.example.com", client_id: a, allow: {} } }',
+    'operators.oidc.allow: must name somebody',
+  ],
   ['listen: [1', 'config.yaml'],
   ['- 1', 'must hold keys and values'],
 ])('%s is refused: %s', (yaml, message) => {

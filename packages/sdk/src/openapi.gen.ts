@@ -2109,7 +2109,39 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** The ways in which the operator can sign in */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            issuer: string | null;
+                            links: boolean;
+                        };
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         put?: never;
         /** Use a one-time sign-in link up; sets the operator's cookie */
         post: {
@@ -2224,6 +2256,7 @@ export interface paths {
                         "application/json": {
                             /** @enum {boolean} */
                             signed_in: true;
+                            name: string | null;
                         };
                     };
                 };
@@ -2240,6 +2273,110 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/operator/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to sign in by OpenID Connect; sets the attempt's cookie */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** Format: uri */
+                            location: string;
+                        };
+                    };
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/operator/oidc/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What the issuer sent back with the browser that began; sets the operator's cookie */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        code?: string;
+                        state?: string;
+                        iss?: string;
+                        error?: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description Done */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Problem */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -2491,7 +2628,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "body_too_large" | "unsupported_media_type" | "unauthenticated" | "forbidden" | "key_unchangeable" | "origin_refused" | "not_found" | "method_not_allowed" | "provider_unknown" | "provider_invalid" | "return_url_refused" | "idempotency_conflict" | "rate_limited" | "session_not_ready" | "session_over" | "extension_refused" | "entry_invalid" | "not_agreed" | "ticket_invalid" | "control_needs_consent" | "viewer_gone" | "viewers_full" | "connection_needs_auth" | "config_invalid" | "capacity_exhausted" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "store_unavailable" | "image_missing" | "image_corrupt" | "snapshot_corrupt" | "snapshot_build_failed" | "image_build_failed" | "image_build_locked" | "agent_incompatible" | "vmm_missing" | "kvm_required" | "network_setup_failed" | "vmm_exited" | "boot_failed" | "boot_timeout" | "agent_unreachable" | "display_blank" | "display_lost" | "browser_crashed" | "machine_lost" | "deadline_exceeded" | "consent_denied" | "oauth_error" | "oauth_state_mismatch" | "token_exchange_failed" | "issuer_unreachable" | "egress_denied" | "egress_unreachable" | "capture_invalid" | "vault_unavailable" | "session_expired" | "session_idle" | "session_never_opened" | "session_cancelled" | "controller_locked" | "controller_unreachable" | "shutting_down" | "not_ready" | "internal";
+        ErrorCode: "invalid_request" | "body_too_large" | "unsupported_media_type" | "unauthenticated" | "forbidden" | "key_unchangeable" | "origin_refused" | "not_found" | "method_not_allowed" | "provider_unknown" | "provider_invalid" | "return_url_refused" | "idempotency_conflict" | "rate_limited" | "session_not_ready" | "session_over" | "extension_refused" | "entry_invalid" | "sign_in_refused" | "operator_not_allowed" | "issuer_unavailable" | "not_agreed" | "ticket_invalid" | "control_needs_consent" | "viewer_gone" | "viewers_full" | "connection_needs_auth" | "config_invalid" | "capacity_exhausted" | "subject_limit_reached" | "key_limit_reached" | "provider_limit_reached" | "ip_pool_exhausted" | "insufficient_memory" | "insufficient_cpu" | "disk_full" | "store_unavailable" | "image_missing" | "image_corrupt" | "snapshot_corrupt" | "snapshot_build_failed" | "image_build_failed" | "image_build_locked" | "agent_incompatible" | "vmm_missing" | "kvm_required" | "network_setup_failed" | "vmm_exited" | "boot_failed" | "boot_timeout" | "agent_unreachable" | "display_blank" | "display_lost" | "browser_crashed" | "machine_lost" | "deadline_exceeded" | "consent_denied" | "oauth_error" | "oauth_state_mismatch" | "token_exchange_failed" | "issuer_unreachable" | "egress_denied" | "egress_unreachable" | "capture_invalid" | "vault_unavailable" | "session_expired" | "session_idle" | "session_never_opened" | "session_cancelled" | "controller_locked" | "controller_unreachable" | "shutting_down" | "not_ready" | "internal";
         Problem: {
             type: string;
             title: string;

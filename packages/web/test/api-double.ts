@@ -45,6 +45,9 @@ export class ApiDouble {
   idleSeconds = 300
   askedBy: string | null = 'Example Ltd'
   agreed = false
+  ways: { issuer: string | null; links: boolean } = { issuer: null, links: true }
+  /** The issuer knows whoever signs in, and this service does not. */
+  stranger = false
   /** Besides the page's own view, whose id is that of its ticket. */
   others: Viewer[] = []
   /** What its own view has; the ticket for control is refused unless it is `control` from the beginning. */
@@ -172,6 +175,12 @@ export class ApiDouble {
     if (call === 'POST /v1/sessions/SESSION/entry') return this.#enter(body)
     if (call === 'POST /v1/operator/sign-in')
       return body.token === 'once' ? cookie('operator=1; HttpOnly; Path=/') : problem('entry_invalid')
+    if (call === 'GET /v1/operator/sign-in') return json(this.ways)
+    if (call === 'POST /v1/operator/oidc') return json({ location: `${this.url}/sign-in/answer?code=c&state=s&iss=i` })
+    if (call === 'POST /v1/operator/oidc/answer')
+      return body.code === 'c' && !this.stranger
+        ? cookie('operator=1; HttpOnly; Path=/')
+        : problem('operator_not_allowed')
     const cookies = request.headers.cookie ?? ''
     const isVisitor = call.includes('/SESSION/') && cookies.includes('visit=')
     if (!isVisitor && !cookies.includes('operator=')) return problem('unauthenticated')
@@ -253,6 +262,10 @@ export class ApiDouble {
         return json(session)
       case 'POST /v1/sessions':
         return json({ ...session, hosted_url: this.hostedUrl })
+      case 'GET /v1/operator':
+        return json({ signed_in: true, name: 'Ada Lovelace' })
+      case 'POST /v1/operator/sign-out':
+        return cookie('operator=; Max-Age=0; Path=/')
       case 'GET /v1/providers':
         return json({ items: operator.providers, problems: operator.problems })
       case 'GET /v1/sessions':
@@ -308,7 +321,7 @@ export class ApiDouble {
 
 function fileOf(pathname: string): string {
   if (pathname.startsWith('/connect/')) return 'connect.html'
-  return pathname === '/' || pathname === '/sign-in' ? 'index.html' : pathname
+  return ['/', '/sign-in', '/sign-in/answer'].includes(pathname) ? 'index.html' : pathname
 }
 
 interface Reply {

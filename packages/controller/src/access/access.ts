@@ -1,6 +1,7 @@
 import { AppError, type Clock, newToken } from '@anteroom/base'
 import type { KeyScope } from '@anteroom/contract'
 import type { Audit } from '../audit/audit.ts'
+import type { Config } from '../config.ts'
 import type { Events } from '../events/events.ts'
 import type { Reach, Store } from '../store/store.ts'
 import { ApiKeys, type HeldKey, scopesOf } from './api-keys.ts'
@@ -8,12 +9,14 @@ import { findCookie, issueCookie } from './cookies.ts'
 import { type Entry, enterSession } from './entry.ts'
 import { type Hold, KeyHolds } from './key-holds.ts'
 import { createKeys, type Keys } from './keys.ts'
+import { createOidcSignIn, type OidcSignIn, type Person } from './oidc.ts'
 import { createProjects, type Projects } from './projects.ts'
 import { secretHash } from './secret-hash.ts'
 
 export type { HeldKey } from './api-keys.ts'
 export type { Hold } from './key-holds.ts'
 export type { Keys } from './keys.ts'
+export type { OidcSignIn, Person } from './oidc.ts'
 export type { Projects } from './projects.ts'
 
 /** Who is asking. */
@@ -25,7 +28,12 @@ export type Principal =
       readonly projectId: string | null
     })
   /** The operator in the dashboard, by cookie (here its hash); every scope. */
-  | { readonly kind: 'operator'; readonly cookie: string }
+  | {
+      readonly kind: 'operator'
+      readonly cookie: string
+      /** Who it is, by the issuer's word; left out: somebody with a one-time link. */
+      readonly person?: Person
+    }
   /** The account owner's browser, by a cookie that is bound to one session. */
   | { readonly kind: 'visitor'; readonly sessionId: string; readonly cookie: string }
 
@@ -58,6 +66,12 @@ export interface Access {
   /** Makes sure that `path` (mode 0600) holds a key with every scope that this database knows. */
   ensureOperatorKey(path: string): Promise<void>
   newSignInToken(ttlSeconds: number): Promise<string>
+  /** Does a one-time link sign anybody in? */
+  readonly takesLinks: boolean
+  /** null: not configured. */
+  readonly oidc: OidcSignIn | null
+  /** Gives a cookie value, which is worth nothing once the rules of who may sign in have changed. */
+  signInAs(person: Person): Promise<string>
   /** Uses the link up; gives a cookie value. @throws AppError entry_invalid */
   signIn(token: string): Promise<string>
   /** Forgets a cookie; no effect for an unknown one. */
@@ -78,15 +92,22 @@ export interface AccessParts {
   readonly clock: Clock
   readonly events: Events
   readonly audit: Pick<Audit, 'record'>
+  /** Left out: one-time links, and nothing else. */
+  readonly operators?: Config['operators']
 }
 
 export function createAccess(parts: AccessParts): Access {
   const { store, clock, audit } = parts
   const secrets = new ApiKeys(store, clock, audit)
   const holds = new KeyHolds(store, clock)
+  const takesLinks = parts.operators?.links !== 'off'
+  const settings = parts.operators?.oidc
+  const rules = settings === undefined ? null : secretHash(JSON.stringify(settings))
   return {
     keys: createKeys(parts, holds),
     projects: createProjects(parts),
+    takesLinks,
+    oidc: settings === undefined ? null : createOidcSignIn(settings),
 
     async byKey(bearer) {
       const found = await secrets.find(bearer)
@@ -106,8 +127,11 @@ export function createAccess(parts: AccessParts): Access {
     async byCookie(value) {
       const row = await findCookie(store.db, value, clock.now())
       if (!row) return undefined
-      const { session_id: sessionId, hash: cookie } = row
-      return sessionId === null ? { kind: 'operator', cookie } : { kind: 'visitor', sessionId, cookie }
+      const { session_id: sessionId, hash: cookie, person } = row
+      if (sessionId !== null) return { kind: 'visitor', sessionId, cookie }
+      const isStillAllowed = person === null ? takesLinks : row.rules_hash === rules
+      if (!isStillAllowed) return undefined
+      return { kind: 'operator', cookie, ...(person !== null && { person: JSON.parse(person) as Person }) }
     },
 
     ensureOperatorKey: (path) => secrets.ensureOperatorKey(path),
@@ -137,9 +161,20 @@ export function createAccess(parts: AccessParts): Access {
           .where('expires_at', '>', now)
           .returning('hash')
           .executeTakeFirst()
-        if (!link) throw new AppError('entry_invalid')
+        if (!link || !takesLinks) throw new AppError('entry_invalid')
         await audit.record(tx, { action: 'operator.signed_in', target: operator, actor: operator })
         return await issueCookie(tx, null, now + operatorCookieMs)
+      })
+    },
+
+    async signInAs(person) {
+      return await store.transaction(async (tx) => {
+        const actor = { kind: 'operator', id: person.subject } as const
+        await audit.record(tx, { action: 'operator.signed_in', target: operator, actor })
+        return await issueCookie(tx, null, clock.now() + operatorCookieMs, {
+          person: JSON.stringify(person),
+          rules_hash: rules,
+        })
       })
     },
 

@@ -3,11 +3,16 @@ import type { Db, Row } from '../store/store.ts'
 import { secretHash } from './secret-hash.ts'
 
 /** Makes a cookie of the operator (no session) or of a browser that entered a session; gives its value. */
-export async function issueCookie(db: Db, sessionId: string | null, expiresAt: number): Promise<string> {
+export async function issueCookie(
+  db: Db,
+  sessionId: string | null,
+  expiresAt: number,
+  who: Pick<Row<'cookies'>, 'person' | 'rules_hash'> = { person: null, rules_hash: null },
+): Promise<string> {
   const value = newToken()
   await db
     .insertInto('cookies')
-    .values({ hash: secretHash(value), session_id: sessionId, expires_at: expiresAt })
+    .values({ hash: secretHash(value), session_id: sessionId, expires_at: expiresAt, ...who })
     .execute()
   return value
 }

@@ -17,7 +17,7 @@ function actorOf(principal: Principal | null): AuditActor {
     case 'key':
       return { kind: 'key', id: principal.id }
     case 'operator':
-      return { kind: 'operator', id: null }
+      return { kind: 'operator', id: principal.person?.subject ?? null }
     case 'visitor':
       return { kind: 'visitor', id: principal.sessionId }
     default:

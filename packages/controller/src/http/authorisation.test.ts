@@ -52,7 +52,11 @@ test('nothing but this is open to everybody', () => {
     'GET /openapi.json',
     'GET /readyz',
     'GET /sign-in',
+    'GET /sign-in/answer',
+    'GET /v1/operator/sign-in',
     'GET /v1/sessions/:id/live',
+    'POST /v1/operator/oidc',
+    'POST /v1/operator/oidc/answer',
     'POST /v1/operator/sign-in',
     'POST /v1/sessions/:id/entry',
   ])

@@ -10,6 +10,9 @@ const named = (origin: string, name: string): string => (origin.startsWith('http
 
 export const operatorCookie = (origin: string): string => named(origin, 'anteroom_operator')
 
+/** Of a sign-in that has begun: what binds the issuer's answer to this browser. */
+export const attemptCookie = (origin: string): string => named(origin, 'anteroom_attempt')
+
 /** Of one session: its id is in the name, so that several in one browser do not push each other out. */
 export const visitorCookie = (origin: string, sessionId: string): string => named(origin, `anteroom_visit_${sessionId}`)
 

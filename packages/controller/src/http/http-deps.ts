@@ -31,7 +31,18 @@ export interface HttpDeps {
   readonly audit: Audit
   readonly access: Pick<
     Access,
-    'keys' | 'projects' | 'byKey' | 'opens' | 'hold' | 'byCookie' | 'signIn' | 'signOut' | 'enter'
+    | 'keys'
+    | 'projects'
+    | 'byKey'
+    | 'opens'
+    | 'hold'
+    | 'byCookie'
+    | 'takesLinks'
+    | 'oidc'
+    | 'signInAs'
+    | 'signIn'
+    | 'signOut'
+    | 'enter'
   >
   readonly log: Log
   readonly clock: Clock

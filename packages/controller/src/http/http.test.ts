@@ -177,7 +177,7 @@ test('the operator signs in once by a link, and a signed-out cookie is worth not
   const cookie = response.headers.get('set-cookie')?.split(';')[0] ?? ''
   expect(response.headers.get('set-cookie')).toMatch(/; Path=\/; HttpOnly; SameSite=Strict$/)
   expect(await problemOf(await signIn())).toMatchObject({ code: 'entry_invalid' })
-  expect(await json(edge.call('GET', '/v1/operator', undefined, { cookie }))).toEqual({ signed_in: true })
+  expect(await json(edge.call('GET', '/v1/operator', undefined, { cookie }))).toEqual({ signed_in: true, name: null })
   await edge.call('POST', '/v1/operator/sign-out', undefined, { cookie, 'x-anteroom-request': '1' })
   expect((await edge.call('GET', '/v1/operator', undefined, { cookie })).status).toBe(401)
 })

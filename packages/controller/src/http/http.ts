@@ -28,6 +28,7 @@ import { keyRoutes } from './routes/keys.ts'
 import { acceptWebSockets, liveRoutes, terminateWebSockets, ticketRoutes } from './routes/live.ts'
 import { machineRoutes } from './routes/machines.ts'
 import { operatorRoutes } from './routes/operator.ts'
+import { operatorOidcRoutes } from './routes/operator-oidc.ts'
 import { projectRoutes } from './routes/projects.ts'
 import { providerRoutes } from './routes/providers.ts'
 import { sessionRoutes } from './routes/sessions.ts'
@@ -193,6 +194,7 @@ async function registerRoutes(app: HttpApp, context: RouteContext): Promise<void
   auditRoutes(app, context)
   vaultRoutes(app, context)
   operatorRoutes(app, context)
+  operatorOidcRoutes(app, context)
   systemRoutes(app, context)
   await webRoutes(app, context)
 }

@@ -375,4 +375,9 @@ export const migrations: readonly Migration[] = [
     ],
   },
   keysOfTheVault,
+  {
+    number: 13,
+    name: 'who the operator is',
+    statements: [`alter table cookies add column person text`, `alter table cookies add column rules_hash text`],
+  },
 ]

@@ -228,6 +228,10 @@ export interface CookiesTable {
   hash: string
   session_id: string | null
   expires_at: number
+  /** Who the operator is, where an issuer said it. */
+  person: Json<{ subject: string; name: string }> | null
+  /** SHA-256 of the rules by which that person was let in. */
+  rules_hash: string | null
 }
 
 /** One-time sign-in links of the operator. */

@@ -44,6 +44,23 @@ test('the dashboard: sign in, connect, look at a failure, delete a connection', 
   await tab.getByRole('heading', { name: 'Connect Demo identity' }).waitFor()
 })
 
+test('signing in at an OpenID provider: its answer leaves the address, the name is told, and signing out leads back', async () => {
+  pages.api.ways = { issuer: 'id.example.com', links: false }
+  const page = await newPage()
+  await page.goto(pages.api.url)
+  const button = page.getByRole('button', { name: 'Sign in with id.example.com' })
+  await button.click()
+  await page.getByText('Ada Lovelace').waitFor()
+  expect(page.url()).toBe(`${pages.api.url}/`)
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await button.waitFor()
+  expect(await page.getByText('npm start').count()).toBe(0)
+  pages.api.stranger = true
+  await button.click()
+  await page.getByText('you are not allowed to run this service').waitFor()
+  expect(page.url()).toBe(`${pages.api.url}/sign-in/answer`)
+})
+
 test('the dashboard tells machines that wait from those of sessions, and why fewer wait than wanted', async () => {
   const waits = { ...sampleMachine, id: `vm_${'w'.repeat(24)}`, session_id: null, origin: null, vm_ip: '10.213.0.6' }
   pages.api.operator.machines = [sampleMachine, waits]

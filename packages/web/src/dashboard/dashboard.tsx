@@ -8,7 +8,7 @@ import { Doctor, DoctorAlarm } from './doctor.tsx'
 import { Host } from './host.tsx'
 import { type ProviderProblem, Providers } from './providers.tsx'
 import { Sessions } from './sessions.tsx'
-import { NeedsSignIn } from './sign-in.tsx'
+import { NeedsSignIn, SignedIn } from './sign-in.tsx'
 import { usePolled } from './use-polled.ts'
 
 const shownSessions = 50
@@ -33,6 +33,7 @@ export function Dashboard() {
         <img src="/favicon.svg" alt="" width="28" height="28" />
         <h1>Anteroom</h1>
         <p>Every sign-in gets its own computer.</p>
+        <SignedIn />
       </header>
       {failed && (
         <p role="alert" className={styles.trouble}>

@@ -46,9 +46,12 @@ export function operatorRoutes(app: HttpApp, { access, live, origins }: RouteCon
       schema: {
         tags,
         summary: 'Am I signed in as the operator? (401 when not)',
-        response: { 200: z.object({ signed_in: z.literal(true) }) },
+        response: { 200: z.object({ signed_in: z.literal(true), name: z.string().nullable() }) },
       },
     },
-    async () => ({ signed_in: true as const }),
+    async ({ principal }) => ({
+      signed_in: true as const,
+      name: principal?.kind === 'operator' ? (principal.person?.name ?? null) : null,
+    }),
   )
 }

@@ -4,6 +4,7 @@ import fastifyStatic from '@fastify/static'
 import type { FastifyReply } from 'fastify'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 import { framedBy } from '../security-headers.ts'
+import { answerPath } from './operator-oidc.ts'
 
 const open = { config: { access: { scope: 'public' } }, schema: { hide: true } } as const
 
@@ -15,6 +16,7 @@ export async function webRoutes(app: HttpApp, { webRoot, config, origins }: Rout
   const connectPage = existsSync(join(webRoot, 'connect.html')) ? 'connect.html' : 'index.html'
   app.get('/', open, html('index.html'))
   app.get('/sign-in', open, html('index.html'))
+  app.get(answerPath, open, html('index.html'))
   const helmet = framedBy(config.hosted_page.frame_ancestors, (request) => origins.find(request))
   app.get('/connect/*', { ...open, helmet }, html(connectPage))
   app.get<{ Params: { '*': string } }>('/assets/*', open, (request, reply) =>

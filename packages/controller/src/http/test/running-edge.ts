@@ -69,6 +69,7 @@ export interface EdgeOptions {
   /** Left out: any free one. */
   readonly port?: number
   readonly listen?: Partial<Config['listen']>
+  readonly operators?: object
   /** Left out: anybody may have as many sessions as they like. */
   readonly maxPerSubject?: number | 'none'
   readonly overrides?: Partial<HttpDeps>
@@ -82,6 +83,7 @@ export async function startEdge({
   publicUrl,
   hostedPage = {},
   listen = {},
+  operators = {},
   port = 0,
   maxPerSubject = 'none',
   overrides,
@@ -97,6 +99,7 @@ export async function startEdge({
       limits: { max_queued: 10_000, max_per_subject: maxPerSubject },
       hosted_page: hostedPage,
       listen,
+      operators,
       ...(publicUrl !== undefined && { public_url: publicUrl }),
     }),
     home,
@@ -104,7 +107,7 @@ export async function startEdge({
   const store = await openStore(':memory:')
   const events = createEvents({ store, clock })
   const audit = testAudit({ store, clock, log })
-  const access = createAccess({ store, clock, events, audit })
+  const access = createAccess({ store, clock, events, audit, operators: config.operators })
   const providers = await openProviders({ directories: [], demo: [demo], log })
   const vault = await openVault({ keyFile: join(home, 'vault.key'), store, clock, audit })
   const connections = createConnections({ store, audit, vault })
@@ -189,6 +192,8 @@ export async function startEdge({
   return {
     http,
     url,
+    clock,
+    config,
     store,
     vault,
     audit,
