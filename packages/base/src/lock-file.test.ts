@@ -13,7 +13,7 @@ test('the lock of another process is refused with its pid, and free as soon as t
   const path = join(directory, 'lock')
   const holder = spawn(process.execPath, [
     '-e',
-    `import(${JSON.stringify(here)}).then((m) => { m.acquireLock(${JSON.stringify(path)}); console.log('held'); setInterval(() => {}, 1e6) })`,
+    `import(${JSON.stringify(here)}).then((m) => { const lock = m.acquireLock(${JSON.stringify(path)}); console.log('held'); setInterval(() => lock, 1e6) })`,
   ])
   try {
     await once(holder.stdout, 'data')
