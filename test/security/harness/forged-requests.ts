@@ -79,12 +79,7 @@ export async function tryForgeries(world: WebWorld, tally: Tally, host: string):
 
 export async function tryForms(world: WebWorld, tally: Tally, host: string): Promise<void> {
   const { context, session } = await world.victim()
-  // The answers go into a frame, so that the page stays.
-  const page = await world.evilPage(
-    context,
-    host,
-    '<iframe name=there></iframe><form method=post target=there><input></form>',
-  )
+  const page = await world.evilPage(context, host)
   const before = await stateOf(world)
   for (const enctype of ['application/x-www-form-urlencoded', 'multipart/form-data', 'text/plain'])
     for (const [path, name] of [
@@ -97,11 +92,14 @@ export async function tryForms(world: WebWorld, tally: Tally, host: string): Pro
           world.answerTo(path),
           page.evaluate(
             (how) => {
-              const [form] = document.forms
-              const [field] = document.getElementsByTagName('input')
-              if (!form || !field) throw new Error('no form')
+              // The answer goes into a frame of its own: one that is still busy with another drops the form.
+              const frame = document.body.appendChild(document.createElement('iframe'))
+              frame.name = `answer ${document.forms.length}`
+              const form = document.body.appendChild(document.createElement('form'))
+              const field = form.appendChild(document.createElement('input'))
               Object.assign(field, { name: how.name, value: '"}' })
-              Object.assign(form, { action: how.action, enctype: how.enctype }).submit()
+              Object.assign(form, { method: 'post', target: frame.name, action: how.action, enctype: how.enctype })
+              form.submit()
             },
             { enctype, name, action: world.door.edge.url + path },
           ),

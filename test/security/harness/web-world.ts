@@ -61,7 +61,8 @@ export async function openWebWorld(hostedPage: object = {}): Promise<WebWorld> {
     ...{ door, friend, overheard, provider: summary },
     newContext: () => browser.newContext(),
     answerTo: (path) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
+        AbortSignal.timeout(30_000).onabort = () => reject(new Error(`nobody asked for ${path}`))
         const { server } = door.edge.http.app
         const listen = (request: IncomingMessage, response: ServerResponse): void => {
           if (request.url !== path) return
