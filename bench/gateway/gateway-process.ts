@@ -1,9 +1,11 @@
 /** The gateway behind a WebSocket server, as the HTTP edge has it. */
+
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Scope } from '@anteroom/base'
 import { WebSocketServer } from 'ws'
+import { configSchema } from '../../packages/controller/src/config.ts'
 import { createEvents } from '../../packages/controller/src/events/events.ts'
 import { createLive, webSocketOptions } from '../../packages/controller/src/live/live.ts'
 import { openStore } from '../../packages/controller/src/store/store.ts'
@@ -22,7 +24,7 @@ const live = createLive({
   events,
   log,
   audit: testAudit({ store }),
-  maxViewers: 8,
+  policy: configSchema.parse({}).live,
   publicUrl: () => 'http://127.0.0.1',
 })
 const server = createServer()

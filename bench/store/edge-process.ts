@@ -2,11 +2,13 @@
  * `node bench/store/edge-process.ts DIR`: the controller's HTTP edge over its real store, events and reconciler, in a process of its
  * own, so that whoever measures it does not share its event loop. Hosts, machines and guests are in memory.
  */
+
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { silentLog, systemClock } from '@anteroom/base'
 import { keyScopes } from '@anteroom/contract'
 import { createAccess } from '../../packages/controller/src/access/access.ts'
+import { configSchema } from '../../packages/controller/src/config.ts'
 import { createConnections } from '../../packages/controller/src/connections/connections.ts'
 import { createHttp } from '../../packages/controller/src/http/http.ts'
 import { createLive } from '../../packages/controller/src/live/live.ts'
@@ -32,7 +34,15 @@ let url = ''
 const http = await createHttp({
   ...{ sessions: world.sessions, vault, providers, events, audit, access, clock, webRoot },
   connections: createConnections({ store, audit, vault }),
-  live: createLive({ store, clock, events, audit, log: silentLog, maxViewers: 8, publicUrl: () => url }),
+  live: createLive({
+    store,
+    clock,
+    events,
+    audit,
+    log: silentLog,
+    policy: configSchema.parse({}).live,
+    publicUrl: () => url,
+  }),
   log: silentLog,
   config: deps.config,
   images: { list: async () => [] },

@@ -6,6 +6,7 @@ import { sampleTokens } from '../test/sample-credential.ts'
 import { SessionWorld } from '../test/session-world.ts'
 import { createAccess } from './access/access.ts'
 import { machineSecrets } from './agent/agent.ts'
+import { configSchema } from './config.ts'
 import { createConnections } from './connections/connections.ts'
 import { createHttp } from './http/http.ts'
 import { createLive } from './live/live.ts'
@@ -33,7 +34,7 @@ async function open() {
   const events = world.deps.events
   const access = createAccess({ store, clock: systemClock, events, audit: world.deps.audit })
   const live = createLive({
-    ...{ store, clock: systemClock, events, log, maxViewers: 8 },
+    ...{ store, clock: systemClock, events, log, policy: configSchema.parse({}).live },
     audit: world.deps.audit,
     publicUrl: () => url,
   })

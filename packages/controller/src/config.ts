@@ -108,6 +108,12 @@ const shape = z.strictObject({
     .strictObject({
       /** How many may look on at a screen, besides whoever has keyboard and mouse. Each is a connection to the machine of its own. */
       max_viewers: z.int().min(0).max(100).default(8),
+      /** What people paste reaches the machine. */
+      clipboard_to_machine: z.enum(['on', 'off']).default('on'),
+      /** What is copied in the machine reaches whoever has keyboard and mouse; those who look on never get it. */
+      clipboard_from_machine: z.enum(['on', 'off']).default('on'),
+      /** The machine's screen takes the size of the person's window. */
+      resize: z.enum(['on', 'off']).default('on'),
     })
     .prefault({}),
   /** What is kept of machines that are gone, so that it can be told why a session ended as it did. */

@@ -79,7 +79,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const events = createEvents({ store, clock })
   const access = createAccess({ store, clock, events, audit, operators: config.operators })
   const connections = createConnections({ store, audit, vault })
-  const live = createLive({ store, clock, events, audit, log, maxViewers: config.live.max_viewers, publicUrl })
+  const live = createLive({ store, clock, events, audit, log, publicUrl, policy: config.live })
   const egress = stack.adopt(createEgress({ log, clock, store }), (opened) => opened.close())
   const leases = createLeases({ store, slots })
   const providers = stack.adopt(await openWithDemo(config, log, scope, stack), (opened) => opened.close())

@@ -2,7 +2,7 @@
 export * from './connect.ts'
 export { greetClient, sharedClientInit } from './handshake.ts'
 export * from './is-painted.ts'
-export type { MachineStream } from './machine-stream.ts'
+export type { MachineStream, Sink } from './machine-stream.ts'
 export * from './read-exactly.ts'
 export * from './rfb-violation.ts'
 export * from './screen.ts'

@@ -889,6 +889,7 @@ export interface paths {
                                 /** Format: date-time */
                                 since: string;
                             }[];
+                            may_paste: boolean;
                             idle_seconds: number;
                         };
                     };

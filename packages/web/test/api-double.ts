@@ -245,6 +245,7 @@ export class ApiDouble {
           agreed: this.agreed,
           viewers: this.#viewers(),
           server_time,
+          may_paste: true,
           idle_seconds: this.idleSeconds,
         })
       case 'POST /v1/sessions/SESSION/tickets': {

@@ -46,7 +46,7 @@ export interface HttpDeps {
   >
   readonly log: Log
   readonly clock: Clock
-  readonly config: Pick<Config, 'listen' | 'public_url' | 'timeouts' | 'hosted_page'>
+  readonly config: Pick<Config, 'listen' | 'live' | 'public_url' | 'timeouts' | 'hosted_page'>
   /** What is not ready; empty when everything is. */
   readonly ready: () => Promise<string[]>
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>

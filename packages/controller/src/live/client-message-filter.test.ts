@@ -1,9 +1,10 @@
 import { RfbViolation } from '@anteroom/rfb'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { configSchema } from '../config.ts'
 import { ClientMessageFilter } from './client-message-filter.ts'
 import { clientMessages, maxClipboardBytes } from './client-messages.ts'
-import type { LiveAccess } from './live.ts'
+import type { LiveAccess, LivePolicy } from './live.ts'
 
 const u16 = (value: number): number[] => [value >> 8, value & 255]
 const u32 = (value: number): number[] => [(value >> 24) & 255, (value >> 16) & 255, (value >> 8) & 255, value & 255]
@@ -42,8 +43,10 @@ const message = fc
   )
   .map((list) => Buffer.from(list))
 
-const passedOn = (access: LiveAccess, chunks: Buffer[]): Buffer => {
-  const filter = new ClientMessageFilter(() => access)
+const usual = configSchema.parse({}).live
+
+const passedOn = (access: LiveAccess, chunks: Buffer[], policy: LivePolicy = usual): Buffer => {
+  const filter = new ClientMessageFilter(() => access, policy)
   return Buffer.concat(chunks.flatMap((chunk) => filter.push(chunk)))
 }
 
@@ -85,7 +88,7 @@ describe('ClientMessageFilter', () => {
     const rejected: string[] = []
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), (garbage) => {
-        const filter = new ClientMessageFilter(() => 'view')
+        const filter = new ClientMessageFilter(() => 'view', usual)
         try {
           for (const one of filter.push(Buffer.from(garbage))) expect(inView).toContain(one.readUInt8(0))
         } catch (error) {
@@ -131,6 +134,16 @@ describe('ClientMessageFilter', () => {
     ])
     expect(passedOn('control', cut(text, [1])).equals(text)).toBe(true)
     expect(passedOn('view', cut(text, [4096])).length).toBe(0)
+  })
+
+  test.each([
+    [{ clipboard_to_machine: 'off' }, 6],
+    [{ resize: 'off' }, 251],
+    [{ clipboard_from_machine: 'off' }, undefined],
+  ] as const)('where the policy says %j nothing else is dropped', (change, dropped) => {
+    const all = fc.sample(message, { numRuns: 300, seed: 1 })
+    const expected = all.filter((one) => inControl.includes(one.readUInt8(0)) && one.readUInt8(0) !== dropped)
+    expect(passedOn('control', all, { ...usual, ...change }).equals(Buffer.concat(expected))).toBe(true)
   })
 
   test('a truncated message reaches nobody', () => {

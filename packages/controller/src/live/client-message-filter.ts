@@ -1,8 +1,15 @@
 import { RfbViolation } from '@anteroom/rfb'
 import { clientMessages, noteFeatures, type ViewerFeatures } from './client-messages.ts'
-import type { LiveAccess } from './live.ts'
+import type { LiveAccess, LivePolicy } from './live.ts'
 
 const nothing = Buffer.alloc(0)
+const [clientCutText, setDesktopSize] = [6, 251]
+
+/** Types of messages that the operator's policy lets nobody send. */
+const deniedBy = ({ clipboard_to_machine, resize }: LivePolicy): readonly number[] => [
+  ...(clipboard_to_machine === 'on' ? [] : [clientCutText]),
+  ...(resize === 'on' ? [] : [setDesktopSize]),
+]
 
 /**
  * Takes what a viewer sends after the handshake, in pieces of any size, and gives the whole messages that may reach the
@@ -10,6 +17,7 @@ const nothing = Buffer.alloc(0)
  */
 export class ClientMessageFilter {
   readonly #access: () => LiveAccess
+  readonly #denied: readonly number[]
   readonly #features: ViewerFeatures = { extendedMouseButtons: false }
   #held: Buffer = nothing
   #heldBytes = 0
@@ -17,8 +25,9 @@ export class ClientMessageFilter {
   #neededBytes = 1
 
   /** Asked for each message: control is handed over while the view is open. */
-  constructor(access: () => LiveAccess) {
+  constructor(access: () => LiveAccess, policy: LivePolicy) {
     this.#access = access
+    this.#denied = deniedBy(policy)
   }
 
   /** @throws RfbViolation */
@@ -34,10 +43,14 @@ export class ClientMessageFilter {
       }
       const message = rest.subarray(0, this.#neededBytes)
       noteFeatures(message, this.#features)
-      if (clientMessages.get(message.readUInt8(0))?.passes.includes(this.#access())) passed.push(message)
+      if (this.#passes(message.readUInt8(0))) passed.push(message)
       offset += message.length
     }
     return passed
+  }
+
+  #passes(type: number): boolean {
+    return !this.#denied.includes(type) && clientMessages.get(type)?.passes.includes(this.#access()) === true
   }
 
   /** Length of the message at the start of `data`, or of its header while that is incomplete. */

@@ -290,7 +290,7 @@ describe('slow and silent peers', () => {
 
   test('a viewer that takes nothing holds the machine back, and is closed when it stays so', async () => {
     const machine = await floodingMachine()
-    const viewer = await gateway.view(sessionId, 'view', machine.endpoint)
+    const viewer = await gateway.view(sessionId, 'control', machine.endpoint)
     await viewer.enter()
     viewer.socket.pause()
     const peak = await settled(() => machine.state.bytes)
@@ -306,7 +306,7 @@ describe('slow and silent peers', () => {
 
   test('a stalled viewer that never reads again is cut off', async () => {
     const machine = await floodingMachine()
-    const viewer = await gateway.view(sessionId, 'view', machine.endpoint)
+    const viewer = await gateway.view(sessionId, 'control', machine.endpoint)
     await viewer.enter()
     viewer.socket.pause()
     await settled(() => machine.state.bytes)

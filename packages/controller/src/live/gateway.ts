@@ -7,13 +7,15 @@ import {
   type MachineStream,
   type RfbEndpoint,
   RfbViolation,
+  type Sink,
   sharedClientInit,
 } from '@anteroom/rfb'
 import { WebSocket } from 'ws'
 import { ClientMessageFilter } from './client-message-filter.ts'
 import { HeldInput } from './held-input.ts'
 import { InputDetector } from './input-detector.ts'
-import type { LiveAccess } from './live.ts'
+import type { LiveAccess, LivePolicy } from './live.ts'
+import { parseable, ServerMessageFilter } from './server-message-filter.ts'
 import { ViewerStream } from './viewer-stream.ts'
 
 /** Shown to the person when the page has nothing better to say; at most 123 bytes (RFC 6455 section 5.5.1). */
@@ -45,6 +47,7 @@ export interface View {
   readonly access: LiveAccess
   /** Set here: called when control has been taken from the view. */
   onDemoted: () => void
+  readonly policy: LivePolicy
   readonly endpoint: RfbEndpoint
   readonly socket: WebSocket
   /** Resolves when somebody else ends the view. */
@@ -99,9 +102,11 @@ async function relay(view: View, viewer: Duplex, scope: Scope): Promise<End> {
   machine.write(sharedClientInit)
   view.onOpen()
   const picture = new Picture(view.socket)
+  const confined = isConfined(view) ? withoutClipboard(picture.send, view, scope) : undefined
   return await Promise.race([
-    machine.forward(picture.send).then((): End => 'machine_lost'),
-    toMachine(viewer, machine, view, scope),
+    machine.forward(confined?.sink ?? picture.send).then((): End => 'machine_lost'),
+    ...(confined ? [confined.broken] : []),
+    toMachine({ viewer, machine, view, asSent: confined ? parseable : (message) => message }, scope),
     watch(view.socket, picture, scope),
   ])
 }
@@ -129,8 +134,40 @@ class Picture {
   }
 }
 
-async function toMachine(viewer: Duplex, machine: Duplex, view: View, scope: Scope): Promise<End> {
-  const filter = new ClientMessageFilter(() => view.access)
+/** Whoever may not have the machine's clipboard: then what the machine says is parsed. For others it goes on as it is. */
+const isConfined = ({ access, policy }: View): boolean => access === 'view' || policy.clipboard_from_machine === 'off'
+
+/** `broken` resolves when it cannot be told any more where the clipboard is. */
+function withoutClipboard(
+  send: Sink,
+  view: View,
+  scope: Scope,
+): { readonly sink: Sink; readonly broken: Promise<End> } {
+  const filter = new ServerMessageFilter(() => isConfined(view))
+  const broken = Promise.withResolvers<End>()
+  const sink: Sink = (chunk, done) => {
+    try {
+      const pieces = filter.push(chunk)
+      if (pieces.length > 0) send(Buffer.concat(pieces), done)
+      else done()
+    } catch (error) {
+      scope.log.warn({ error }, 'the screen of the machine does not speak RFB as allowed')
+      broken.resolve('machine_lost')
+    }
+  }
+  return { sink, broken: broken.promise }
+}
+
+interface Inward {
+  readonly viewer: Duplex
+  readonly machine: Duplex
+  readonly view: View
+  /** A viewer's message as the machine gets it. @throws RfbViolation */
+  readonly asSent: (message: Buffer) => Buffer
+}
+
+async function toMachine({ viewer, machine, view, asSent }: Inward, scope: Scope): Promise<End> {
+  const filter = new ClientMessageFilter(() => view.access, view.policy)
   const input = new InputDetector()
   const held = new HeldInput()
   // Nobody could let go of a key any more that is down when control goes to somebody else.
@@ -142,7 +179,7 @@ async function toMachine(viewer: Duplex, machine: Duplex, view: View, scope: Sco
       for (const message of filter.push(chunk)) {
         if (input.isInput(message)) view.onInput()
         held.note(message)
-        await write(machine, message)
+        await write(machine, asSent(message))
       }
   } catch (error) {
     return viewerEnd(error, scope)

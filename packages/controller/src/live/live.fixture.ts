@@ -1,13 +1,15 @@
 /** What the tests of the live view stand on: a clock that is moved by hand, an RFB server, a viewer. Real sockets. */
+
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { Clock, Scope } from '@anteroom/base'
 import { vncAuthResponse } from '@anteroom/rfb'
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws'
 import { testAudit } from '../../test/test-audit.ts'
+import { configSchema } from '../config.ts'
 import { createEvents } from '../events/events.ts'
 import { openStore } from '../store/store.ts'
-import { createLive, type Holder, type Live, type LiveAccess, type RfbEndpoint } from './live.ts'
+import { createLive, type Holder, type Live, type LiveAccess, type LivePolicy, type RfbEndpoint } from './live.ts'
 
 export class ManualClock implements Clock {
   #ms = 0
@@ -132,12 +134,12 @@ export interface Viewer {
 }
 
 /** A gateway on a real WebSocket server; `view` opens one viewer. */
-export async function startGateway(scope: Scope) {
+export async function startGateway(scope: Scope, change: Partial<LivePolicy> = {}) {
   const store = await openStore(':memory:')
   const { clock, log } = scope
   const events = createEvents({ store, clock })
   const live: Live = createLive({
-    ...{ store, clock, events, log, maxViewers: 8 },
+    ...{ store, clock, events, log, policy: { ...configSchema.parse({}).live, ...change } },
     audit: testAudit({ store }),
     publicUrl: () => 'http://127.0.0.1',
   })

@@ -4,6 +4,7 @@ import type { LiveCloseReason, Ticket, Viewers } from '@anteroom/contract'
 import type { RfbEndpoint } from '@anteroom/rfb'
 import type { ServerOptions, WebSocket } from 'ws'
 import type { Audit } from '../audit/audit.ts'
+import type { Config } from '../config.ts'
 import type { Events } from '../events/events.ts'
 import { type Reach, requireReached, type Store } from '../store/store.ts'
 import { Audience } from './audience.ts'
@@ -14,6 +15,9 @@ import { Tickets } from './tickets.ts'
 export type { RfbEndpoint } from '@anteroom/rfb'
 
 export type LiveAccess = 'control' | 'view'
+
+/** What the operator allows, each direction apart. A viewer without control has neither clipboard nor size, whatever this says. */
+export type LivePolicy = Config['live']
 
 /** Of whoever has control of a session, in one view or several. */
 export interface Presence {
@@ -124,17 +128,16 @@ export interface LiveParts {
   readonly audit: Pick<Audit, 'record' | 'recordAlone'>
   readonly events: Pick<Events, 'append' | 'notify'>
   readonly log: Log
-  /** How many may look on, besides whoever has control. */
-  readonly maxViewers: number
+  readonly policy: LivePolicy
   /** Where people reach the controller; asked each time, because the port may be known only after listening. */
   readonly publicUrl: () => string
 }
 
 export function createLive(parts: LiveParts): Live {
-  const { store, clock, events, audit, log, maxViewers } = parts
+  const { store, clock, events, audit, log, policy } = parts
   const tickets = new Tickets(parts)
   const presence = new Map<string, Presence>()
-  const audience = new Audience(clock, maxViewers, (sessionId, company) => {
+  const audience = new Audience(clock, policy.max_viewers, (sessionId, company) => {
     store
       .transaction((tx) => events.append(tx, sessionId, 'viewer', { ...company }))
       .then(
@@ -181,7 +184,7 @@ export function createLive(parts: LiveParts): Live {
         audience.show(sessionId, view)
       }
       const onInput = (): void => note({ inputAt: clock.now() })
-      await serveView(Object.assign(view, { endpoint, socket, onOpen, onInput }), scope)
+      await serveView(Object.assign(view, { endpoint, socket, policy, onOpen, onInput }), scope)
       audience.leave(sessionId, view)
     },
     async close(sessionId, reason) {
@@ -199,7 +202,10 @@ export function createLive(parts: LiveParts): Live {
       await tickets.revokeOfCookie(cookie)
       for (const view of audience.all()) if (view.holder.cookie === cookie) view.stop('ticket_revoked')
     },
-    audience: async (sessionId, asker) => ({ viewers: audience.list(sessionId, asker), max_viewers: maxViewers }),
+    audience: async (sessionId, asker) => ({
+      viewers: audience.list(sessionId, asker),
+      max_viewers: policy.max_viewers,
+    }),
     async askForControl(sessionId, viewerId, asker) {
       audience.ask(sessionId, viewerId, asker)
       const target = { kind: 'session', id: sessionId } as const

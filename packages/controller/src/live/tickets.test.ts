@@ -3,6 +3,7 @@ import { type Clock, silentLog, systemClock } from '@anteroom/base'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { testAudit } from '../../test/test-audit.ts'
+import { configSchema } from '../config.ts'
 import { createEvents } from '../events/events.ts'
 import { openStore } from '../store/store.ts'
 import { createLive, type TicketOrder, type TicketUse } from './live.ts'
@@ -17,7 +18,7 @@ async function setUp() {
   let now = 1_800_000_000_000
   const clock: Clock = { ...systemClock, now: () => now }
   const live = createLive({
-    ...{ store, clock, log: silentLog, maxViewers: 2 },
+    ...{ store, clock, log: silentLog, policy: { ...configSchema.parse({}).live, max_viewers: 2 } },
     events: createEvents({ store, clock }),
     audit: testAudit({ store, clock }),
     publicUrl: () => 'https://anteroom.example/',

@@ -127,6 +127,42 @@ describe('Xtigervnc', () => {
     ])
   })
 
+  test.each([
+    ['Tight', [7]],
+    ['Tight with JPEG', [7, -26]],
+    ['Tight with PNG', [-260, -26]],
+    ['ZRLE', [16]],
+    ['raw pixels', [0]],
+    ['all that noVNC offers', [1, 7, -260, 16, 5, 2, 21, 50, 0, -26, -254, -223, -224, -258, -308, -309, -307, -239]],
+  ])(
+    'what it sends as %s is understood to the last byte, so that its clipboard can be left out',
+    async (_, encodings) => {
+      const viewer = await gateway.view(sessionId, 'view', endpoint)
+      await viewer.has(12)
+      viewer.socket.send(Buffer.concat([Buffer.from(version), Buffer.of(1, 0)]))
+      await viewer.has(18 + 24)
+      const offered = Buffer.alloc(4 + 4 * encodings.length)
+      offered.writeUInt8(2, 0)
+      offered.writeUInt16BE(encodings.length, 2)
+      for (const [index, encoding] of encodings.entries()) offered.writeInt32BE(encoding, 4 + 4 * index)
+      viewer.socket.send(offered)
+      for (let round = 1; round <= 6; round++) {
+        await paint(2 * round)
+        const before = viewer.received().length
+        // What is no picture, such as the pointer's shape, comes first, and takes a request for itself.
+        const grownBy = (): number => {
+          viewer.socket.send(Buffer.from([3, 0, 0, 0, 0, 0, 2, 128, 1, 224]))
+          return viewer.received().length - before
+        }
+        // Where it lost its place, the next thing that it takes for a header ends the view.
+        await expect.poll(grownBy, { timeout: 10_000 }).toBeGreaterThan(100)
+      }
+      expect(viewer.socket.readyState).toBe(viewer.socket.OPEN)
+      viewer.socket.close()
+      await viewer.served
+    },
+  )
+
   test('the server ending is told to the viewer', async () => {
     const viewer = await gateway.view(sessionId, 'control', endpoint)
     await viewer.has(12)

@@ -4,6 +4,7 @@ import { defaultProjectId, sessionStatuses } from '@anteroom/contract'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { SessionWorld } from '../../test/session-world.ts'
 import { createAccess } from '../access/access.ts'
+import { configSchema } from '../config.ts'
 import { createConnections } from '../connections/connections.ts'
 import { createLive } from '../live/live.ts'
 import type { Reach } from '../store/store.ts'
@@ -47,7 +48,7 @@ async function liveOne(): Promise<void> {
   const id = await world.create()
   await world.reaches(id, 'ready')
   const live = createLive({
-    ...{ store, clock, events, audit, log: silentLog, maxViewers: 8 },
+    ...{ store, clock, events, audit, log: silentLog, policy: configSchema.parse({}).live },
     publicUrl: () => 'http://127.0.0.1:4400',
   })
   const holder = { principal: 'key_a', cookie: 'c', key: null }
@@ -99,7 +100,7 @@ async function readOne(reach: Reach): Promise<void> {
   await of.sessions.requestCapture(id).catch(() => {})
   await of.sessions.rfbEndpoint(id).catch(() => {})
   const live = createLive({
-    ...{ store, clock, events, audit, log: silentLog, maxViewers: 8 },
+    ...{ store, clock, events, audit, log: silentLog, policy: configSchema.parse({}).live },
     publicUrl: () => 'http://127.0.0.1:4400',
   }).of(reach)
   const holder = { principal: 'p', cookie: null, key: null }

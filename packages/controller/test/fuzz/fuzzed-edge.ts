@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Log, newId, newToken } from '@anteroom/base'
 import { defaultProjectId } from '@anteroom/contract'
 import { type Access, createAccess } from '../../src/access/access.ts'
+import { configSchema } from '../../src/config.ts'
 import { createConnections } from '../../src/connections/connections.ts'
 import { createHttp } from '../../src/http/http.ts'
 import { createLive } from '../../src/live/live.ts'
@@ -28,7 +29,7 @@ export async function startFuzzedEdge(log: Log) {
     connections: createConnections({ store, audit, vault }),
     // A reverse proxy is believed, so that every request comes from an address of its own and none is too many.
     config: { ...config, public_url: 'https://anteroom.test' },
-    live: createLive({ store, clock, events, audit, log, maxViewers: 8, publicUrl: () => url }),
+    live: createLive({ store, clock, events, audit, log, policy: configSchema.parse({}).live, publicUrl: () => url }),
     providers: { ...providers, list: () => [], problems: () => [] },
     images: { list: async () => [] },
     machines: async () => [],

@@ -94,9 +94,11 @@ export function LiveView({ page, covered, onShown, onTold }: LiveViewProps) {
         )}
         <div className={styles.tools}>
           <Remaining until={Date.parse(session.expires_at)} skewMs={skewMs} />
-          <Button look="bare" onClick={() => void paste()} disabled={!hasControl} title="Paste">
-            <ClipboardPaste size={20} aria-hidden /> <span>Paste</span>
-          </Button>
+          {page.mayPaste && (
+            <Button look="bare" onClick={() => void paste()} disabled={!hasControl} title="Paste">
+              <ClipboardPaste size={20} aria-hidden /> <span>Paste</span>
+            </Button>
+          )}
           <Button
             look="bare"
             // Taking the focus would close the keyboard that is open.

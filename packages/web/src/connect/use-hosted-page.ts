@@ -15,6 +15,8 @@ export interface HostedPage {
   readonly agreed: boolean
   /** Who sees the screen. */
   readonly viewers: readonly Viewer[]
+  /** The operator lets what people paste into the machine. */
+  readonly mayPaste: boolean
   /** How far the server's clock is ahead of this device's. */
   readonly skewMs: number
   /** How long nobody may do anything. */
@@ -28,6 +30,7 @@ interface PageAnswer {
   readonly asked_by: string | null
   readonly agreed: boolean
   readonly viewers: readonly Viewer[]
+  readonly may_paste: boolean
   readonly server_time: string
   readonly idle_seconds: number
 }
@@ -68,16 +71,15 @@ export function useHostedPage(sessionId: string) {
     enabled: arrival.isSuccess && typeof arrival.data === 'string',
     queryFn: async ({ signal }) => {
       const path = `/v1/sessions/${sessionId}/page`
-      const { session, provider, asked_by, agreed, viewers, server_time, idle_seconds } = await get<PageAnswer>(
-        path,
-        signal,
-      )
+      const { session, provider, asked_by, agreed, viewers, may_paste, server_time, idle_seconds } =
+        await get<PageAnswer>(path, signal)
       return {
         session,
         provider: provider ?? removedProvider(session.provider),
         askedBy: asked_by,
         agreed,
         viewers,
+        mayPaste: may_paste,
         skewMs: Date.parse(server_time) - Date.now(),
         idleSeconds: idle_seconds,
       }

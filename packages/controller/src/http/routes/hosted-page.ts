@@ -21,6 +21,8 @@ const hostedPage = z.object({
   server_time: z.iso.datetime(),
   /** Who sees the screen. */
   viewers: viewers.shape.viewers,
+  /** What the person pastes reaches the machine. */
+  may_paste: z.boolean(),
   /** How long nobody may do anything, while `session.idle_expires_at` is in force. */
   idle_seconds: z.number().int(),
 })
@@ -81,6 +83,7 @@ export function hostedPageRoutes(app: HttpApp, context: RouteContext): void {
         provider: providers.list().find(({ name }) => name === shown.provider) ?? null,
         asked_by: config.hosted_page.display_name ?? (askedBy === null ? null : await access.keys.nameOf(askedBy)),
         agreed,
+        may_paste: config.live.clipboard_to_machine === 'on',
         server_time: new Date(clock.now()).toISOString(),
         idle_seconds: config.timeouts.idle_seconds,
       }

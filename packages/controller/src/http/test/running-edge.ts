@@ -119,7 +119,7 @@ export async function startEdge({
     events,
     audit,
     log,
-    maxViewers: config.live.max_viewers,
+    policy: config.live,
     publicUrl: () => url,
   })
   const sessions = createSessions({
