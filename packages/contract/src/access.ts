@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { viewerId } from './ids.ts'
+import { isOrigin } from './origin.ts'
 
 export const keyScopes = [
   'sessions:read',
@@ -32,7 +33,7 @@ export const createTicket = z.strictObject({
   origin: z
     .url({ protocol: /^https?$/ })
     .max(300)
-    .refine((origin) => new URL(origin).origin === origin, 'must be an origin, such as https://app.example.com')
+    .refine(isOrigin, 'must be an origin, such as https://app.example.com')
     .exactOptional(),
 })
 export const ticket = z.object({

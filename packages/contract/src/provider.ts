@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isOrigin } from './origin.ts'
 
 /** `idp.example.com` or `*.example.com` (every host below it, and the host itself). No ports, no schemes. */
 export const hostPattern = z
@@ -10,7 +11,7 @@ export const hostPattern = z
   )
 
 const httpUrl = z.url({ protocol: /^https?$/ }).max(2000)
-const origin = httpUrl.refine((v) => new URL(v).origin === v, 'must be an origin such as https://app.example.com')
+const origin = httpUrl.refine(isOrigin, 'must be an origin such as https://app.example.com')
 
 const egress = z.strictObject({
   allow: z.array(hostPattern).min(1).max(200),

@@ -17,6 +17,15 @@ const at = (url: string): string => {
 }
 
 describe('every wrong field is named', () => {
+  test.each(['', 'app', 'https://app.example.com/', 'javascript:alert(1)', 'https://'])(
+    'a ticket for a page of the origin %j',
+    async (origin) => {
+      const answer = await problemOf(await edge.call('POST', `/v1/sessions/${session.id}/tickets`, { origin }))
+      expect(answer).toMatchObject({ status: 400, code: 'invalid_request' })
+      expect(answer.fields?.map(({ pointer }) => pointer)).toContain('/origin')
+    },
+  )
+
   test.each([
     ['nothing at all', undefined, { '/provider': 'is required', '/subject': 'is required' }],
     ['a list', [], { '': expect.stringContaining('expected object') }],
