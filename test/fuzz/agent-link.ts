@@ -100,7 +100,8 @@ export async function fuzzGuests(): Promise<Fuzzer> {
     if (egress.isAttached(owner.machine)) throw new Error('a guest holds on to its way out')
   }
   return {
-    round: (mutator) => (mutator.int(3) === 0 ? goOut(mutator) : ask(mutator)),
+    // Node 24 itself keeps some 8 KiB of each HTTP/2 session that ends by a broken frame: often, it would hide what we keep.
+    round: (mutator) => (mutator.int(40) === 0 ? goOut(mutator) : ask(mutator)),
     async stop() {
       await egress.close()
       for (const socket of sockets) socket.destroy()
