@@ -1,16 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { runCommand, Scope, systemErrorCode } from '@anteroom/base'
 import type { z } from 'zod'
 import type { configSchema } from '../../packages/controller/src/config.ts'
 import { Api } from './api.ts'
+import { resultsDirectory, root } from './places.ts'
 import { type Refusal, refusedStart } from './refused-start.ts'
-
-const root = resolve(import.meta.dirname, '../..')
-/** Pictures and logs of the runs; not under version control. */
-export const resultsDirectory = join(root, 'test-results')
 
 /** Built once; every controller under test uses the same images and a state directory of its own. */
 export const builtImages = process.env.TEST_IMAGES ?? join(root, '.anteroom/images')

@@ -1,12 +1,12 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
+import { resultsDirectory, root } from './places.ts'
 
-export const root = resolve(import.meta.dirname, '../..')
-const fileOf = (kind: string, table: string): string => join(root, 'test-results', kind, `${table}.json`)
+const fileOf = (kind: string, table: string): string => join(resultsDirectory, kind, `${table}.json`)
 
 /** What a table has found that was run whole, until the pages of docs/reference are written from it. */
 export async function keepRows(kind: string, table: string, rows: readonly unknown[]): Promise<void> {
-  await mkdir(join(root, 'test-results', kind), { recursive: true })
+  await mkdir(join(resultsDirectory, kind), { recursive: true })
   await writeFile(fileOf(kind, table), JSON.stringify(rows, null, 2))
 }
 

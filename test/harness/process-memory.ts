@@ -65,17 +65,3 @@ export const needlesOf = (name: string, text: string): Needle[] => [
   { name: `${name} (UTF-16)`, bytes: Buffer.from(text, 'utf16le') },
   { name: `${name} (base64)`, bytes: Buffer.from(Buffer.from(text).toString('base64').slice(0, -4)) },
 ]
-
-/** A password as the key presses of RFB 3.8 (section 7.5.4): each letter down and up, in messages of eight bytes. */
-export function needlesOfTyping(name: string, text: string): Needle[] {
-  const key = (isDown: boolean, letter: string): Buffer => {
-    const message = Buffer.alloc(8)
-    message[0] = 4
-    message[1] = isDown ? 1 : 0
-    message.writeUInt32BE(letter.codePointAt(0) ?? 0, 4)
-    return message
-  }
-  const typed = [...text].flatMap((letter) => [key(true, letter), key(false, letter)])
-  // A few letters in a row are enough to call it found.
-  return [{ name: `${name} (four letters as they were typed)`, bytes: Buffer.concat(typed.slice(0, 8)) }]
-}

@@ -1,6 +1,6 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AppError, acquireLock, type LockFile, type Log, Scope, systemClock, systemErrorCode } from '@anteroom/base'
+import { AppError, type Log, Scope, systemClock } from '@anteroom/base'
 import { type DoctorReport, type Machine, type ProviderDefinition, rfbPort } from '@anteroom/contract'
 import { startDemo } from '@anteroom/demo'
 import { type Access, createAccess } from './access/access.ts'
@@ -17,6 +17,7 @@ import { createHttp } from './http/http.ts'
 import { openImages } from './images/images.ts'
 import { createLeases, type Lease, type Leases } from './leases/leases.ts'
 import { createLive } from './live/live.ts'
+import { lockHome } from './lock-home.ts'
 import { measureMachineWalls, openMachines } from './machines/machines.ts'
 import { createMetrics, logDirectory, readLogOf } from './observe/observe.ts'
 import { openVaultAndAudit } from './open-vault-and-audit.ts'
@@ -58,7 +59,7 @@ async function build(configured: Config, log: Log, stack: AsyncDisposableStack):
   const { config, reduced } = fitToMemory(configured, await totalMemoryMiB())
   for (const what of reduced) log.warn({ code: 'insufficient_memory' }, what)
   const runDirectory = join(config.home, 'run')
-  const lock = await lockHome(config.home, runDirectory)
+  const lock = await lockHome(config.home)
   stack.defer(() => lock.release())
   const scope = Scope.root('controller', log)
 
@@ -206,23 +207,6 @@ async function keepHouse(access: Access, scope: Scope): Promise<void> {
       .catch((error: unknown) => scope.log.warn({ error }, 'expired rows stay for now'))
     await scope.clock.delay(600_000, scope.signal)
   }
-}
-
-async function lockHome(home: string, runDirectory: string): Promise<LockFile> {
-  let lock: ReturnType<typeof acquireLock>
-  try {
-    await mkdir(home, { recursive: true, mode: 0o700 })
-    // Recursive, it would call a read-only file system a directory that is missing.
-    await mkdir(runDirectory, { mode: 0o700 }).catch((error: unknown) => {
-      if (systemErrorCode(error) !== 'EEXIST') throw error
-    })
-    lock = acquireLock(join(runDirectory, 'lock'))
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new AppError('store_unavailable', { detail: `${home} cannot be written: ${why}`, cause: error })
-  }
-  if ('release' in lock) return lock
-  throw new AppError('controller_locked', { detail: `pid ${lock.heldBy ?? 'unknown'} uses ${home}` })
 }
 
 /** The operator's definitions, and the demonstration where there are none yet (or it was asked for). */

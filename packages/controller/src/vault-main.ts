@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { AppError, acquireLock, Scope, systemClock } from '@anteroom/base'
+import { AppError, Scope, systemClock } from '@anteroom/base'
 import { loadConfig } from './load-config.ts'
+import { lockHome } from './lock-home.ts'
 import { createLog } from './observe/observe.ts'
 import { openVaultAndAudit } from './open-vault-and-audit.ts'
 import { runProgram } from './run-program.ts'
@@ -85,10 +85,7 @@ const print = (answer: object): void => void process.stdout.write(`${JSON.string
 
 /** With the state directory's lock: no controller may have it open. @throws AppError controller_locked */
 async function alone(home: string, work: () => Promise<void>): Promise<void> {
-  await mkdir(join(home, 'run'), { recursive: true, mode: 0o700 })
-  const lock = acquireLock(join(home, 'run/lock'))
-  if (!('release' in lock))
-    throw new AppError('controller_locked', { detail: `pid ${lock.heldBy ?? 'unknown'} uses ${home}` })
+  const lock = await lockHome(home)
   try {
     await work()
   } finally {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { Scope } from '@anteroom/base'
 import type { Locator, Page } from 'playwright-core'
-import { resultsDirectory } from '../../harness/controller-process.ts'
+import { resultsDirectory } from '../../harness/places.ts'
 
 /** A rectangle on the page, in CSS pixels. */
 export interface Box {

@@ -1,7 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ErrorCode } from '@anteroom/contract'
-import { keptRows, markdownRow, root } from '../../harness/kept-rows.ts'
+import { keptRows, markdownRow } from '../../harness/kept-rows.ts'
+import { root } from '../../harness/places.ts'
 
 const page = join(root, 'docs/reference/faults.md')
 

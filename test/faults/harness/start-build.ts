@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { GoldenCopy } from '../../harness/golden-copy.ts'
-import { root } from '../../harness/kept-rows.ts'
+import { root } from '../../harness/places.ts'
 
 /** The builder as `npm run image` starts it, on the copy; what it says, line by line. */
 export function startBuild(golden: GoldenCopy) {

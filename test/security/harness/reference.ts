@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { keptRows, markdownRow, root } from '../../harness/kept-rows.ts'
+import { keptRows, markdownRow } from '../../harness/kept-rows.ts'
+import { root } from '../../harness/places.ts'
 
 const page = join(root, 'docs/reference/attacks.md')
 

@@ -7,9 +7,8 @@ import {
   keyScopes,
   type RotateKey,
 } from '@anteroom/contract'
-import { sql } from 'kysely'
 import type { Audit } from '../audit/audit.ts'
-import { type Db, decodeCursor, encodeCursor, type Store, type Tx } from '../store/store.ts'
+import { type Db, newestFirst, type PageQuery, pageOf, type Store, type Tx } from '../store/store.ts'
 import type { Principal } from './access.ts'
 import { type KeyRow, keyValues, newSecret, scopesOf } from './api-keys.ts'
 import type { KeyHolds } from './key-holds.ts'
@@ -20,15 +19,10 @@ export interface NewSecret {
   readonly secret: Secret<string>
 }
 
-export interface KeyPage {
-  readonly cursor?: string
-  readonly limit: number
-}
-
 /** API keys, as whoever has the scope `operator` manages them. `by` is who asks: nobody gives a scope that they do not have. */
 export interface Keys {
   /** Newest first, those that do not open anything any more among them. @throws AppError invalid_request (the cursor) */
-  list(page: KeyPage): Promise<{ items: ApiKey[]; next_cursor: string | null }>
+  list(page: PageQuery): Promise<{ items: ApiKey[]; next_cursor: string | null }>
   /** @throws AppError not_found */
   get(id: string): Promise<ApiKey>
   /** As its maker named it; null for the key in the operator's file, which nobody named, and for one that is none. */
@@ -61,23 +55,9 @@ export function createKeys({ store, clock, audit }: KeysParts, holds: KeyHolds):
   }
 
   return {
-    async list({ cursor, limit }) {
-      let query = store.db
-        .selectFrom('api_keys')
-        .selectAll()
-        .orderBy('created_at', 'desc')
-        .orderBy('id', 'desc')
-        .limit(limit + 1)
-      if (cursor !== undefined) {
-        const { createdAt, id } = decodeCursor(cursor)
-        query = query.where(sql<boolean>`(created_at, id) < (${createdAt}, ${id})`)
-      }
-      const rows = await query.execute()
-      const last = rows.length > limit ? rows[limit - 1] : undefined
-      return {
-        items: rows.slice(0, limit).map(resource),
-        next_cursor: last ? encodeCursor({ createdAt: last.created_at, id: last.id }) : null,
-      }
+    async list(page) {
+      const rows = await newestFirst(store.db.selectFrom('api_keys').selectAll(), page).execute()
+      return pageOf(rows, page, resource)
     },
 
     get: async (id) => resource(await load(store.db, id)),

@@ -1,16 +1,12 @@
 import { AppError, type Clock, newId } from '@anteroom/base'
 import type { CreateProject, Project } from '@anteroom/contract'
-import { sql } from 'kysely'
 import type { Audit } from '../audit/audit.ts'
-import { decodeCursor, encodeCursor, type Row, type Store } from '../store/store.ts'
+import { newestFirst, type PageQuery, pageOf, type Row, type Store } from '../store/store.ts'
 
 /** Tenants, as whoever has the scope `operator` makes them. There is no way back: what belongs to one stays there. */
 export interface Projects {
   /** Newest first; the default one is the last. @throws AppError invalid_request (the cursor) */
-  list(page: {
-    readonly cursor?: string
-    readonly limit: number
-  }): Promise<{ items: Project[]; next_cursor: string | null }>
+  list(page: PageQuery): Promise<{ items: Project[]; next_cursor: string | null }>
   /** @throws AppError not_found */
   get(id: string): Promise<Project>
   create(asked: CreateProject): Promise<Project>
@@ -23,23 +19,9 @@ interface ProjectsParts {
 }
 
 export const createProjects = ({ store, clock, audit }: ProjectsParts): Projects => ({
-  async list({ cursor, limit }) {
-    let query = store.db
-      .selectFrom('projects')
-      .selectAll()
-      .orderBy('created_at', 'desc')
-      .orderBy('id', 'desc')
-      .limit(limit + 1)
-    if (cursor !== undefined) {
-      const { createdAt, id } = decodeCursor(cursor)
-      query = query.where(sql<boolean>`(created_at, id) < (${createdAt}, ${id})`)
-    }
-    const rows = await query.execute()
-    const last = rows.length > limit ? rows[limit - 1] : undefined
-    return {
-      items: rows.slice(0, limit).map(toResource),
-      next_cursor: last ? encodeCursor({ createdAt: last.created_at, id: last.id }) : null,
-    }
+  async list(page) {
+    const rows = await newestFirst(store.db.selectFrom('projects').selectAll(), page).execute()
+    return pageOf(rows, page, toResource)
   },
 
   async get(id) {

@@ -1,11 +1,11 @@
 import { AppError, newId } from '@anteroom/base'
 import { type Connection, captureSummary } from '@anteroom/contract'
-import { type ExpressionBuilder, sql } from 'kysely'
+import type { ExpressionBuilder } from 'kysely'
 import type { Audit } from '../audit/audit.ts'
 import {
   type Db,
-  decodeCursor,
-  encodeCursor,
+  newestFirst,
+  pageOf,
   type Reach,
   type Row,
   type Store,
@@ -68,25 +68,12 @@ const reached = (db: Db): Omit<ReachedConnections, 'remove'> => ({
     if (!row) throw unknown(id)
     return toConnection(row)
   },
-  async list({ project_id, provider, subject, cursor, limit }) {
+  async list({ project_id, provider, subject, ...page }) {
     let query = select(db)
-      .orderBy('created_at', 'desc')
-      .orderBy('id', 'desc')
-      .limit(limit + 1)
     if (project_id !== undefined) query = query.where('project_id', '=', project_id)
     if (provider !== undefined) query = query.where('provider', '=', provider)
     if (subject !== undefined) query = query.where('subject', '=', subject)
-    if (cursor !== undefined) {
-      const { createdAt, id } = decodeCursor(cursor)
-      query = query.where(sql<boolean>`(created_at, id) < (${createdAt}, ${id})`)
-    }
-    const rows = await query.execute()
-    const page = rows.slice(0, limit)
-    const last = rows.length > limit ? page.at(-1) : undefined
-    return {
-      items: page.map(toConnection),
-      next_cursor: last ? encodeCursor({ createdAt: last.created_at, id: last.id }) : null,
-    }
+    return pageOf(await newestFirst(query, page).execute(), page, toConnection)
   },
 })
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { configSchema } from '../config.ts'
 import { ClientMessageFilter } from './client-message-filter.ts'
 import { clientMessages, maxClipboardBytes } from './client-messages.ts'
+import { cut } from './live.fixture.ts'
 import type { LiveAccess, LivePolicy } from './live.ts'
 
 const u16 = (value: number): number[] => [value >> 8, value & 255]
@@ -48,17 +49,6 @@ const usual = configSchema.parse({}).live
 const passedOn = (access: LiveAccess, chunks: Buffer[], policy: LivePolicy = usual): Buffer => {
   const filter = new ClientMessageFilter(() => access, policy)
   return Buffer.concat(chunks.flatMap((chunk) => filter.push(chunk)))
-}
-
-/** Cuts `data` at random places; with every cut at each byte among them. */
-const cut = (data: Buffer, sizes: readonly number[]): Buffer[] => {
-  const chunks: Buffer[] = []
-  for (let at = 0, n = 0; at < data.length; n++) {
-    const size = sizes[n % sizes.length] ?? 1
-    chunks.push(data.subarray(at, at + size))
-    at += size
-  }
-  return chunks
 }
 
 const inView = [0, 2, 3, 150, 248]

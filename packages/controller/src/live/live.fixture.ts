@@ -56,6 +56,17 @@ export const serverInit = Buffer.concat([
   Buffer.from('screen'),
 ])
 
+/** Cuts `data` at the sizes in turn. */
+export const cut = (data: Buffer, sizes: readonly number[]): Buffer[] => {
+  const chunks: Buffer[] = []
+  for (let at = 0, n = 0; at < data.length; n++) {
+    const size = sizes[n % sizes.length] ?? 1
+    chunks.push(data.subarray(at, at + size))
+    at += size
+  }
+  return chunks
+}
+
 /** Reads exactly; for scripts of peers. */
 export function reader(stream: NodeJS.ReadableStream) {
   let held = Buffer.alloc(0)

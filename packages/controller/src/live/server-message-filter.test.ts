@@ -1,7 +1,7 @@
 import { RfbViolation } from '@anteroom/rfb'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { serverInit } from './live.fixture.ts'
+import { cut, serverInit } from './live.fixture.ts'
 import { parseable, ServerMessageFilter } from './server-message-filter.ts'
 
 const u16 = (n: number): number[] => [n >> 8, n & 255]
@@ -72,17 +72,6 @@ const other = fc.oneof(
 const cutText = fc
   .tuple(bytes(20), fc.boolean())
   .map(([text, isExtended]) => [3, 0, 0, 0, ...u32(isExtended ? -text.length : text.length), ...text])
-
-/** Cuts `data` at the sizes in turn. */
-const cut = (data: Buffer, sizes: readonly number[]): Buffer[] => {
-  const chunks: Buffer[] = []
-  for (let at = 0, n = 0; at < data.length; n++) {
-    const size = sizes[n % sizes.length] ?? 1
-    chunks.push(data.subarray(at, at + size))
-    at += size
-  }
-  return chunks
-}
 
 /** The memory of each chunk is used again, as the gateway does it. */
 const passedOn = (chunks: readonly Buffer[], dropsClipboard = true): Buffer => {

@@ -8,7 +8,7 @@ import type { Tables } from './tables.ts'
 
 export { damageOf } from './integrity.ts'
 export { notEnded } from './not-ended.ts'
-export { decodeCursor, encodeCursor } from './page-cursor.ts'
+export { newestFirst, type PageQuery, pageOf } from './page-cursor.ts'
 export { type Reach, requireReached, within } from './reach.ts'
 export type { LimitCode, NewRow, Row, Tables } from './tables.ts'
 

@@ -10,6 +10,10 @@ import type { SealingKeys } from './sealing-keys.ts'
 /** So many entries are wrapped anew in one transaction: a few milliseconds, between which everybody else has their turn. */
 const batch = 50
 
+const againMs = 10_000
+/** A request wakes it: this is for what nobody asked for, entries in an old form. */
+const idleMs = 3_600_000
+
 export interface RotationParts {
   readonly store: Store
   readonly clock: Clock
@@ -56,27 +60,31 @@ export class Rotation {
   async run(scope: Scope): Promise<void> {
     while (!scope.signal.aborted) {
       this.#wake = Promise.withResolvers<void>()
-      const again = await this.finish(scope).catch((error: unknown) => {
-        if (!scope.signal.aborted)
-          scope.log.error({ error }, 'the rotation of the wrapping key waits, and is tried again')
-        return true
-      })
-      await Promise.race([scope.clock.delay(again ? 10_000 : 3_600_000, scope.signal), this.#wake.promise])
+      const restMs = await this.finish(scope).then(
+        () => idleMs,
+        (error: unknown) => {
+          if (!scope.signal.aborted)
+            scope.log.error({ error }, 'the rotation of the wrapping key waits, and is tried again')
+          return againMs
+        },
+      )
+      const rest = new AbortController()
+      await Promise.race([scope.clock.delay(restMs, AbortSignal.any([scope.signal, rest.signal])), this.#wake.promise])
+      rest.abort('woken')
     }
   }
 
   /** All that there is to do. Stops between two batches when the scope is over. */
-  async finish(scope: Scope): Promise<false> {
+  async finish(scope: Scope): Promise<void> {
     await this.#renewOldForms(scope)
     const { store } = this.#parts
     const row = await running(store.db)
-    if (!row) return false
+    if (!row) return
     scope.throwIfOver()
     if (row.to_key_id === null) await this.#begin(row.id, scope)
     while (await store.transaction((tx) => this.#rewrapSome(tx, row.id))) scope.throwIfOver()
     await this.#end(row.id)
     scope.log.info({ key: this.#parts.ring.current.id }, 'the wrapping key was rotated')
-    return false
   }
 
   /** Entries of before bindings had owners are encrypted anew, rotation or not. */

@@ -57,23 +57,8 @@ export class TestVault {
     await rm(this.home, { recursive: true })
   }
 
-  /** A session that will sign in; for the connection that is named, or for a new one. */
-  async newSession(subject = newId('session'), connectionId?: string): Promise<SealingSession> {
-    const id = connectionId ?? newId('connection')
-    if (!connectionId)
-      await this.store.db
-        .insertInto('connections')
-        .values({
-          id,
-          project_id: defaultProjectId,
-          provider: 'demo',
-          subject,
-          version: 0,
-          created_at: 1,
-          updated_at: 1,
-        })
-        .execute()
-    return { id: newId('session'), provider: 'demo', connectionId: id }
+  newSession(subject?: string, connectionId?: string): Promise<SealingSession> {
+    return newSession(this.store, subject, connectionId)
   }
 
   async sealed(session: SealingSession, token: string): Promise<string> {
@@ -97,4 +82,16 @@ export async function seal(content: unknown, key: SealingKey, header: object = {
   return await new CompactEncrypt(new TextEncoder().encode(text))
     .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', kid: key.kid, ...header })
     .encrypt(await importJWK(key, 'ECDH-ES'))
+}
+
+/** A session that will sign in; for the connection that is named, or for a new one. */
+export async function newSession(
+  { db }: Store,
+  subject = newId('session'),
+  connectionId?: string,
+): Promise<SealingSession> {
+  const id = connectionId ?? newId('connection')
+  const row = { id, project_id: defaultProjectId, provider: 'demo', subject, version: 0, created_at: 1, updated_at: 1 }
+  if (!connectionId) await db.insertInto('connections').values(row).execute()
+  return { id: newId('session'), provider: 'demo', connectionId: id }
 }

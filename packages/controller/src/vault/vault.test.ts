@@ -3,13 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { AppError, newId, systemClock } from '@anteroom/base'
-import {
-  type CredentialValue,
-  defaultProjectId,
-  maxSealedBytes,
-  type SealedPayload,
-  type SealingKey,
-} from '@anteroom/contract'
+import { type CredentialValue, maxSealedBytes, type SealedPayload, type SealingKey } from '@anteroom/contract'
 import fc from 'fast-check'
 import { CompactEncrypt, importJWK } from 'jose'
 import { sql } from 'kysely'
@@ -18,6 +12,7 @@ import { readCredential } from '../../test/read-credential.ts'
 import { sampleSummary, sampleTokens } from '../../test/sample-credential.ts'
 import { testAudit } from '../../test/test-audit.ts'
 import { openStore, type Store } from '../store/store.ts'
+import { newSession as newSealingSession } from './test-vault.fixture.ts'
 import { openVault, type SealingSession, type Vault } from './vault.ts'
 
 const canary = 'canary-Xq7-access-token'
@@ -57,23 +52,8 @@ describe('Vault', () => {
     await rm(directory, { recursive: true })
   })
 
-  async function newSession(subject = 'alice', connectionId?: string): Promise<SealingSession> {
-    const id = connectionId ?? newId('connection')
-    if (!connectionId)
-      await store.db
-        .insertInto('connections')
-        .values({
-          id,
-          project_id: defaultProjectId,
-          provider: 'demo',
-          subject,
-          version: 0,
-          created_at: 1,
-          updated_at: 1,
-        })
-        .execute()
-    return { id: newId('session'), provider: 'demo', connectionId: id }
-  }
+  const newSession = (subject = 'alice', connectionId?: string): Promise<SealingSession> =>
+    newSealingSession(store, subject, connectionId)
 
   async function storeOne(session: SealingSession, change: Partial<SealedPayload> = {}): Promise<void> {
     await vault.store(session, await seal(payloadOf(session, change), await vault.sealingKey(session.id)), summary)

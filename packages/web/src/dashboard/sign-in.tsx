@@ -4,6 +4,12 @@ import { Sheet } from '../connect/sheet.tsx'
 import { Button } from '../design/button.tsx'
 import styles from './dashboard.module.css'
 
+const OneMoment = () => (
+  <Sheet title="Signing you in">
+    <p role="status">One moment.</p>
+  </Sheet>
+)
+
 /** Where the link of `npm start` leads: trades its token for a cookie and goes on to the dashboard. */
 export function SignIn() {
   const { error, refetch } = useQuery({
@@ -16,12 +22,7 @@ export function SignIn() {
     },
     staleTime: Number.POSITIVE_INFINITY,
   })
-  if (error === null)
-    return (
-      <Sheet title="Signing you in">
-        <p role="status">One moment.</p>
-      </Sheet>
-    )
+  if (error === null) return <OneMoment />
   if (error instanceof ApiProblem) return <NeedsSignIn used />
   return (
     <Sheet title="Signing you in">
@@ -50,12 +51,7 @@ export function SignInAnswer() {
     },
     staleTime: Number.POSITIVE_INFINITY,
   })
-  if (error === null)
-    return (
-      <Sheet title="Signing you in">
-        <p role="status">One moment.</p>
-      </Sheet>
-    )
+  if (error === null) return <OneMoment />
   return (
     <Sheet title="You are not signed in">
       <p role="alert">{wordsFor(error)}</p>
