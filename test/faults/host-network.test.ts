@@ -4,6 +4,7 @@ import { runCommand } from '@anteroom/base'
 import { findVmms } from '@anteroom/vmm'
 import { afterAll, expect } from 'vitest'
 import { instanceTag } from '../../packages/controller/src/host/host.ts'
+import { machineNetwork, networkByte } from '../harness/controller-process.ts'
 import { beside, checkOf, refusedToStart } from './harness/beside.ts'
 import { BreakableHost, fillDirectory, inOtherMounts, ip, scope, without } from './harness/breakable-host.ts'
 import { isRunning, litter, orphan, untilSwept } from './harness/litter.ts'
@@ -21,15 +22,16 @@ const host = new BreakableHost()
 afterAll(() => host.remove())
 
 /** The bystander has slot 0. */
-const net = '10.214.0'
 const tap = { network: { kind: 'tap' } } as const
+/** Somebody else's link and namespace. */
+const foreign = `fault${process.pid}`
 
 /** A network of this host that has the address of slot 1. */
 async function takeAddress(): Promise<() => Promise<void>> {
-  await ip('link', 'add', 'anteroomfault', 'type', 'veth', 'peer', 'name', 'anteroompeer')
-  await ip('link', 'set', 'anteroomfault', 'up')
-  await ip('addr', 'add', `${net}.6/32`, 'dev', 'anteroomfault')
-  return async () => void (await ip('link', 'delete', 'anteroomfault'))
+  await ip('link', 'add', foreign, 'type', 'veth', 'peer', 'name', `${foreign}p`)
+  await ip('link', 'set', foreign, 'up')
+  await ip('addr', 'add', `${machineNetwork}.6/32`, 'dev', foreign)
+  return async () => void (await ip('link', 'delete', foreign))
 }
 
 async function crashWhileLeasing(stage: Stage, made: () => void) {
@@ -49,7 +51,7 @@ async function crashWhileLeasing(stage: Stage, made: () => void) {
 
 faultTable(
   'host-network',
-  { config: { network: { pool: `${net}.0/28`, ...tap.network } }, prepare: () => host.prepare() },
+  { config: { network: { pool: `${machineNetwork}.0/28`, ...tap.network } }, prepare: () => host.prepare() },
   [
     {
       ...{
@@ -104,7 +106,7 @@ faultTable(
         try {
           const { id } = await controller.api.createSession('demo-site', 'ada')
           const { vm_ip } = await controller.api.until(id, 'live', ({ status }) => status === 'ready')
-          expect(vm_ip).toBe(`${net}.10`)
+          expect(vm_ip).toBe(`${machineNetwork}.10`)
           return await endAsAsked(controller.api, id)
         } finally {
           await undo()
@@ -216,16 +218,16 @@ faultTable(
     {
       ...{ id: 'H11', fault: 'a network of the host lies in the pool', code: 'network_setup_failed' },
       async inject(_stage, made) {
-        const name = 'anteroomfault'
-        await ip('netns', 'add', name)
+        await ip('netns', 'add', foreign)
         try {
-          await ip('-n', name, 'link', 'set', 'lo', 'up')
-          await ip('-n', name, 'addr', 'add', '10.214.1.5/32', 'dev', 'lo')
+          await ip('-n', foreign, 'link', 'set', 'lo', 'up')
+          await ip('-n', foreign, 'addr', 'add', `10.${networkByte}.1.5/32`, 'dev', 'lo')
           made()
-          const through = ['ip', 'netns', 'exec', name]
-          return await refusedToStart(tap, { through }, [/10\.214\.1\.0\/28 overlaps 10\.214\.1\.5 on lo/])
+          const through = ['ip', 'netns', 'exec', foreign]
+          const [pool, address] = [`10.${networkByte}.1.0/28`, `10.${networkByte}.1.5`]
+          return await refusedToStart(tap, { through }, [`${pool} overlaps ${address} on lo`])
         } finally {
-          await ip('netns', 'delete', name)
+          await ip('netns', 'delete', foreign)
         }
       },
     },

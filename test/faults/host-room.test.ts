@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { expect } from 'vitest'
 import { measureHost, totalMemoryMiB } from '../../packages/controller/src/host/host.ts'
+import { networkByte } from '../harness/controller-process.ts'
 import { beside, checkOf, waitsFor } from './harness/beside.ts'
 import { scope } from './harness/breakable-host.ts'
 import { endAsAsked, faultTable } from './harness/stage.ts'
@@ -27,7 +28,7 @@ faultTable('host-room', {}, [
       code: 'ip_pool_exhausted',
     },
     async inject(_stage, made) {
-      const network = { kind: 'tap', pool: '10.214.2.0/30' } as const
+      const network = { kind: 'tap', pool: `10.${networkByte}.2.0/30` } as const
       return await beside('addresses', { network }, {}, async (controller) => {
         const { api } = controller
         const first = await api.createSession('demo-site', 'ada')

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { diagnosis, liveCloseCodes } from '@anteroom/contract'
 import { afterAll, expect } from 'vitest'
+import { machineNetwork } from '../harness/controller-process.ts'
 import { GoldenCopy } from '../harness/golden-copy.ts'
 import { instanceOf, tracesOf } from '../harness/traces.ts'
 import { beside, checkOf, refusedToStart } from './harness/beside.ts'
@@ -77,7 +78,7 @@ async function killWhileTyping({ controller }: Stage, made: () => void) {
 faultTable(
   'host-vmm',
   {
-    config: { vmm: { binary: host.monitor, accelerator: 'tcg' }, network: { pool: '10.214.0.0/28' } },
+    config: { vmm: { binary: host.monitor, accelerator: 'tcg' }, network: { pool: `${machineNetwork}.0/28` } },
     async prepare() {
       golden = await GoldenCopy.make()
       // Of what does not boot no snapshot can be built.

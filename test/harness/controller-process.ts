@@ -12,10 +12,21 @@ import { type Refusal, refusedStart } from './refused-start.ts'
 /** Built once; every controller under test uses the same images and a state directory of its own. */
 export const builtImages = process.env.TEST_IMAGES ?? join(root, '.anteroom/images')
 
-/** Addresses apart from the usual ones: a controller that somebody runs on this host must not notice the tests. */
-const pools = { pool: '10.214.0.0/24', user_pool: '127.214.0.0/26' }
+/**
+ * Second byte of what the controllers of this process take of 10.0.0.0/8 and 127.0.0.0/8: apart from the usual ones, and another one for
+ * each process. Neither a controller that somebody runs on this host, nor another run of the tests, nor what one that was killed has
+ * left has the same addresses.
+ */
+export const networkByte = 64 + (process.pid % 128)
+/** As in a network of /24. */
+export const machineNetwork = `10.${networkByte}.0`
+const pools = { pool: `${machineNetwork}.0/24`, user_pool: `127.${networkByte}.0.0/26` }
 /** For a controller beside another one. */
-export const otherNetwork = { kind: 'user', pool: '10.214.1.0/28', user_pool: '127.214.1.0/28' } as const
+export const otherNetwork = {
+  kind: 'user',
+  pool: `10.${networkByte}.1.0/28`,
+  user_pool: `127.${networkByte}.1.0/28`,
+} as const
 
 /** What a session leaves is counted: nothing else may come and go meanwhile. */
 const noPool = { size: 0, slots_ahead: 0 } as const

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { afterAll } from 'vitest'
 import { scope } from '../faults/harness/breakable-host.ts'
 import { endOf, type FaultTest, faultTable } from '../faults/harness/stage.ts'
+import { machineNetwork } from '../harness/controller-process.ts'
 import { GoldenCopy } from '../harness/golden-copy.ts'
 
 const recipe = resolve(import.meta.dirname, '../../packages/image/recipe')
@@ -35,7 +36,7 @@ const hanging = (program: string) => async (): Promise<string> => {
 faultTable(
   'faults-boot',
   {
-    config: { network: { pool: '10.214.0.0/28' }, timeouts: { boot_seconds: 60 } },
+    config: { network: { pool: `${machineNetwork}.0/28` }, timeouts: { boot_seconds: 60 } },
     async prepare() {
       golden = await GoldenCopy.make()
       // Of what does not boot no snapshot can be built.

@@ -12,6 +12,7 @@ import { type HttpsSite, serveHttps } from '../faults/harness/https-site.ts'
 import { litter, untilSwept } from '../faults/harness/litter.ts'
 import { endAsAsked, type FaultTest, faultTable, livesAndIsCancelled } from '../faults/harness/stage.ts'
 import { startBuild } from '../faults/harness/start-build.ts'
+import { machineNetwork } from '../harness/controller-process.ts'
 import { GoldenCopy } from '../harness/golden-copy.ts'
 
 const [trusted, unknown] = ['trusted.demo.test', 'unknown.demo.test']
@@ -75,7 +76,7 @@ const missing = (what: string, program: string, words: string): FaultTest => ({
 faultTable(
   'faults-slow',
   {
-    config: { network: { pool: '10.214.0.0/28', kind: 'tap' }, demo: 'on' },
+    config: { network: { pool: `${machineNetwork}.0/28`, kind: 'tap' }, demo: 'on' },
     async prepare() {
       golden = await GoldenCopy.make()
       return { images: golden.images }
