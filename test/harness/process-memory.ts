@@ -65,3 +65,20 @@ export const needlesOf = (name: string, text: string): Needle[] => [
   { name: `${name} (UTF-16)`, bytes: Buffer.from(text, 'utf16le') },
   { name: `${name} (base64)`, bytes: Buffer.from(Buffer.from(text).toString('base64').slice(0, -4)) },
 ]
+
+/** A password as the key presses of RFB 3.8 (section 7.5.4): four letters in a row, each down and up in messages of eight bytes. */
+export function needlesOfTyping(name: string, text: string): Needle[] {
+  const press = (isDown: boolean, letter: string): Buffer => {
+    const message = Buffer.alloc(8)
+    message[0] = 4
+    message[1] = isDown ? 1 : 0
+    message.writeUInt32BE(letter.codePointAt(0) ?? 0, 4)
+    return message
+  }
+  const pressesOf = (letters: string): Buffer =>
+    Buffer.concat([...letters].flatMap((letter) => [press(true, letter), press(false, letter)]))
+  return Array.from({ length: text.length - 3 }, (_, at) => ({
+    name: `${name} (letters ${at + 1} to ${at + 4} as they were typed)`,
+    bytes: pressesOf(text.slice(at, at + 4)),
+  }))
+}

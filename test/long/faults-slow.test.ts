@@ -4,12 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AppError } from '@anteroom/base'
 import { afterAll, beforeAll, expect } from 'vitest'
-import { publishIfItWorks } from '../../packages/image/src/build-image.ts'
-import { openBuildLog } from '../../packages/image/src/build-log.ts'
 import { beside } from '../faults/harness/beside.ts'
 import { scope } from '../faults/harness/breakable-host.ts'
-import { type HttpsSite, serveHttps } from '../faults/harness/https-site.ts'
+import { type HttpsSite, onePage, serveHttps } from '../faults/harness/https-site.ts'
 import { litter, untilSwept } from '../faults/harness/litter.ts'
+import { publishCandidate, publishTrusting } from '../faults/harness/publish-candidate.ts'
 import { endAsAsked, type FaultTest, faultTable, livesAndIsCancelled } from '../faults/harness/stage.ts'
 import { startBuild } from '../faults/harness/start-build.ts'
 import { machineNetwork } from '../harness/controller-process.ts'
@@ -21,9 +20,9 @@ const providers = mkdtempSync(join(tmpdir(), 'anteroom-providers-'))
 let site: HttpsSite
 let stranger: HttpsSite
 beforeAll(async () => {
-  stranger = await serveHttps(unknown, '')
+  stranger = await serveHttps(unknown, onePage(''))
   const asksStranger = `fetch('https://${unknown}:${stranger.port}/', { mode: 'no-cors' }).catch(() => fetch('/refused'))`
-  site = await serveHttps(trusted, `<!doctype html><title>Sign in</title><script>${asksStranger}</script>`)
+  site = await serveHttps(trusted, onePage(`<!doctype html><title>Sign in</title><script>${asksStranger}</script>`))
   await writeFile(
     join(providers, 'trusted.yaml'),
     `name: trusted
@@ -44,26 +43,13 @@ afterAll(async () => {
   await rm(providers, { recursive: true })
 })
 
-/** What the builder does with an image that was made without a fault, but for what these commands of debugfs did to it. */
-async function boots(commands: readonly string[]) {
-  const home = join(golden.images, '..')
-  const directory = await golden.candidate(scope, commands)
-  await using log = await openBuildLog(join(home, 'logs', 'image-build.log'))
-  try {
-    const like = await golden.manifest()
-    return await publishIfItWorks({ home, directory, log, begin: () => {} }, scope, () => like)
-  } finally {
-    await rm(directory, { recursive: true, force: true })
-  }
-}
-
 /** As if the packages had been installed without it, and everything after that had gone well. */
 const missing = (what: string, program: string, words: string): FaultTest => ({
   ...{ id: 'G4', fault: `a build succeeds and ${what} is missing`, code: 'image_build_failed' },
   async inject(stage, made) {
     const before = await readlink(join(golden.images, 'current'))
     made()
-    const refused = await boots([`rm ${program}`]).catch((error: unknown) => error)
+    const refused = await publishCandidate(golden, [`rm ${program}`]).catch((error: unknown) => error)
     if (!(refused instanceof AppError)) throw refused
     expect(refused.detail).toContain(words)
     expect(await readlink(join(golden.images, 'current'))).toBe(before)
@@ -137,10 +123,7 @@ faultTable(
         code: null,
       },
       async inject(_stage, made) {
-        const policy = join(providers, 'policy.json')
-        await writeFile(policy, JSON.stringify({ CACertificates: [site.authority] }), { mode: 0o644 })
-        const before = await readlink(join(golden.images, 'current'))
-        await boots([`write ${policy} /etc/chromium/policies/managed/authority.json`])
+        const undo = await publishTrusting(golden, site.authority)
         const config = { providers_dir: providers, demo: 'off' } as const
         const code = await beside('certificate', config, { images: golden.images }, async ({ api }) => {
           made()
@@ -153,7 +136,7 @@ faultTable(
           expect(stranger.requests).toEqual([])
           return await endAsAsked(api, id)
         })
-        await golden.makeCurrent(before)
+        await undo()
         return code
       },
     },

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import type { RequestListener } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -16,13 +17,13 @@ export interface HttpsSite {
   close(): Promise<void>
 }
 
-/** On loopback, with a certificate that is good from now on and no authority of the world knows. `page` is its one page. */
-export async function serveHttps(host: string, page: string): Promise<HttpsSite> {
+/** On loopback, with a certificate that is good from now on and no authority of the world knows. */
+export async function serveHttps(host: string, answer: RequestListener): Promise<HttpsSite> {
   const { key, cert, authority } = await issueCertificate(host)
   const requests: string[] = []
   const server = createServer({ key, cert }, (request, response) => {
     requests.push(request.url ?? '')
-    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(page)
+    answer(request, response)
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return {
@@ -33,6 +34,12 @@ export async function serveHttps(host: string, page: string): Promise<HttpsSite>
     },
   }
 }
+
+/** The same page, whatever is asked for. */
+export const onePage =
+  (page: string): RequestListener =>
+  (_, response) =>
+    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(page)
 
 async function issueCertificate(host: string): Promise<{ key: Buffer; cert: Buffer; authority: string }> {
   const directory = await mkdtemp(join(tmpdir(), 'anteroom-certificate-'))
