@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /**
@@ -5,6 +6,9 @@ import { defineConfig } from 'vitest/config'
  * only at the second try are named at the end of the run; at a desk there is no second try.
  */
 const retry = process.env.CI ? 1 : 0
+
+/** All of them: left to itself vitest keeps one free, which is half of a small host. */
+const maxWorkers = availableParallelism()
 
 /** Long, but within one process and without a machine: they run beside each other. */
 const soaks = ['test/long/fuzz*.test.ts', 'test/long/lifecycle-model.test.ts']
@@ -22,6 +26,7 @@ export default defineConfig({
             'bootstrap/*.test.mjs',
             'bench/**/*.test.ts',
           ],
+          maxWorkers,
           // No test waits so long when all is well: it is for hosts that are busy with something else.
           testTimeout: 30_000,
         },
@@ -47,7 +52,7 @@ export default defineConfig({
           hookTimeout: 600_000,
         },
       },
-      { test: { name: 'soak', include: soaks, testTimeout: 1_800_000 } },
+      { test: { name: 'soak', include: soaks, maxWorkers, testTimeout: 1_800_000 } },
       {
         test: {
           name: 'long',

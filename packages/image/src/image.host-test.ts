@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newId, runCommand, Scope } from '@anteroom/base'
+import { snapshotId, snapshotManifest } from '@anteroom/contract'
 import { buildSnapshot, type SnapshotImage } from '@anteroom/snapshot'
 import { end, isAlive, startVmm, tailOf, vmmFiles } from '@anteroom/vmm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -62,11 +63,22 @@ describe.skipIf(!current)(current ? `the golden image ${current.id}` : `the gold
     expect(bytes).toBeLessThan(1.3e9)
   })
 
-  test('boots as a machine boots, and a copy of the saved machine shows the same picture', async () => {
-    const { manifest } = await save(subject(), 'saved')
-    expect(manifest.boot.painted_ms).toBeGreaterThanOrEqual(manifest.boot.hello_ms)
-    expect(manifest.restore_test.painted_ms).toBeLessThan(manifest.boot.painted_ms)
-  }, 240_000)
+  test('was booted as a machine boots, and a copy of the saved machine showed the same picture, sooner', async () => {
+    // By who built it, which is minutes ago where it was built by `npm test`.
+    const snapshots = join(image.directory, '../../snapshots')
+    const saved = (await readdir(snapshots)).filter((name) => snapshotId.safeParse(name).success)
+    const manifests = await Promise.all(
+      saved.map(async (id) =>
+        snapshotManifest.parse(JSON.parse(await readFile(join(snapshots, id, 'manifest.json'), 'utf8'))),
+      ),
+    )
+    const ofThis = manifests.filter(({ key }) => key.image_id === image.id)
+    expect(ofThis).not.toEqual([])
+    for (const { boot, restore_test } of ofThis) {
+      expect(boot.painted_ms).toBeGreaterThanOrEqual(boot.hello_ms)
+      expect(restore_test.painted_ms).toBeLessThan(boot.painted_ms)
+    }
+  })
 
   test('asked for the probe it says so and powers off', async () => {
     const console = await runToItsEnd('anteroom.probe')
