@@ -10,6 +10,9 @@ const retry = process.env.CI ? 1 : 0
 /** All of them: left to itself vitest keeps one free, which is half of a small host. */
 const maxWorkers = availableParallelism()
 
+/** Pages of docs/reference that the tables write. */
+const references = ['test/faults/harness/write-reference.ts', 'test/security/harness/write-attacks.ts']
+
 /** Long, but within one process and without a machine: they run beside each other. */
 const soaks = ['test/long/fuzz*.test.ts', 'test/long/lifecycle-model.test.ts']
 
@@ -46,7 +49,7 @@ export default defineConfig({
           name: 'e2e',
           retry,
           include: ['test/e2e/*.test.ts', 'test/faults/*.test.ts', 'test/security/*.test.ts'],
-          globalSetup: ['test/faults/harness/write-reference.ts', 'test/security/harness/write-attacks.ts'],
+          globalSetup: references,
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,
@@ -59,7 +62,7 @@ export default defineConfig({
           retry,
           include: ['test/long/*.test.ts'],
           exclude: soaks,
-          globalSetup: ['test/faults/harness/write-reference.ts'],
+          globalSetup: references,
           fileParallelism: false,
           testTimeout: 1_800_000,
           hookTimeout: 600_000,
