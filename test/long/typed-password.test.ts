@@ -123,7 +123,7 @@ async function searchEverywhere(tally: Tally): Promise<void> {
     const environment = await environmentOf(pid)
     const hits = await findInMemory(pid, needles)
     for (const needle of needles) {
-      await tally.try(`${needle.name} in memory`, async () => hits.find((hit) => hit.startsWith(needle.name)))
+      await tally.try(`${needle.name} in memory`, async () => hits.find((hit) => hit.startsWith(`${needle.name} in`)))
       await tally.try(`${needle.name} in the environment`, async () =>
         environment.includes(needle.bytes) ? 'it is there' : undefined,
       )
