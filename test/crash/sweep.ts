@@ -138,13 +138,16 @@ export class CrashSweep {
 export const seed = Number(process.env.CRASH_SEED ?? randomInt(1_000_000))
 
 /** In an order that the seed alone decides: whatever there is no time for is another part of them each time. */
-export function shuffled(points: readonly CrashPoint[]): CrashPoint[] {
-  const rank = ({ point }: CrashPoint): string => createHash('sha256').update(`${seed} ${point}`).digest('hex')
+export function shuffled<T>(points: readonly T[], nameOf: (point: T) => string): T[] {
+  const rank = (point: T): string =>
+    createHash('sha256')
+      .update(`${seed} ${nameOf(point)}`)
+      .digest('hex')
   return points.toSorted((a, b) => rank(a).localeCompare(rank(b)))
 }
 
 /** Of each moment the points that were not passed in an earlier one, where there are any. */
-function firstPassings(passed: readonly Passing[], seen: Set<string>): string[][] {
+export function firstPassings(passed: readonly Passing[], seen: Set<string>): string[][] {
   const groups: string[][] = []
   let moment = Number.NaN
   for (const passing of passed) {

@@ -9,7 +9,7 @@ test(`a controller that dies at any await leaves nothing behind and tells no lie
   const sweep = await CrashSweep.open('crash-sweep')
   try {
     const results = []
-    for (const point of shuffled(await sweep.points(ways)).slice(0, sampleSize))
+    for (const point of shuffled(await sweep.points(ways), ({ point }) => point).slice(0, sampleSize))
       results.push(await sweep.crashAt(point))
     await writeResults('crash-sample', results)
     printResults(results, sweep.sites)

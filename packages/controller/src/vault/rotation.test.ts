@@ -13,14 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => world.close())
 
-/** Lets the loop run until the rotation is over, or its store has done `transactions` of them. */
-async function rotate(): Promise<void> {
-  const scope = Scope.root('test')
-  const running = world.vault.run(scope)
-  await scope.until(async () => ((await world.vault.rotation.newest())?.status === 'completed' ? true : undefined), 5)
-  scope.cancel()
-  await running
-}
+const rotate = (): Promise<void> => world.rotate(Scope.root('test'))
 
 const keysOf = async (table: 'credentials' | 'sealing_keys'): Promise<string[]> => {
   const rows = await world.store.db.selectFrom(table).select('wrapping_key_id').distinct().execute()

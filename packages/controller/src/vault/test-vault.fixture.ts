@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { newId, systemClock } from '@anteroom/base'
+import { newId, type Scope, systemClock } from '@anteroom/base'
 import { defaultProjectId, type SealedPayload, type SealingKey } from '@anteroom/contract'
 import { CompactEncrypt, importJWK } from 'jose'
 import { sql } from 'kysely'
@@ -22,7 +22,12 @@ export class TestVault {
   }
 
   static async open(parts: Partial<VaultParts> = {}): Promise<TestVault> {
-    const test = new TestVault(await mkdtemp(join(tmpdir(), 'anteroom-vault-')))
+    return await TestVault.at(await mkdtemp(join(tmpdir(), 'anteroom-vault-')), parts)
+  }
+
+  /** That of a directory which is there already. */
+  static async at(home: string, parts: Partial<VaultParts> = {}): Promise<TestVault> {
+    const test = new TestVault(home)
     await test.reopen(parts)
     return test
   }
@@ -55,6 +60,18 @@ export class TestVault {
   async close(): Promise<void> {
     await this.store.close()
     await rm(this.home, { recursive: true })
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Lets the loop run until the rotation that was asked for is over. */
+  async rotate(scope: Scope): Promise<void> {
+    const running = this.vault.run(scope)
+    await scope.until(async () => ((await this.vault.rotation.newest())?.status === 'completed' ? true : undefined), 5)
+    scope.cancel()
+    await running
   }
 
   newSession(subject?: string, connectionId?: string): Promise<SealingSession> {
