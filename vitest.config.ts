@@ -13,8 +13,8 @@ const maxWorkers = availableParallelism()
 /** Pages of docs/reference that the tables write. */
 const references = ['test/faults/harness/write-reference.ts', 'test/security/harness/write-attacks.ts']
 
-/** Long, but within one process and without a machine: they run beside each other. */
-const soaks = ['test/long/fuzz*.test.ts', 'test/long/lifecycle-model.test.ts']
+/** Long, but without a machine: they run beside each other. */
+const soaks = ['fuzz*', 'lifecycle-model', 'rotation-crash'].map((name) => `test/long/${name}.test.ts`)
 
 export default defineConfig({
   test: {
