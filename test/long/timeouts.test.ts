@@ -1,10 +1,10 @@
 import { type ErrorCode, errorDefinitions } from '@anteroom/contract'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { launchBrowser } from '../e2e/harness/browser.ts'
+import { openAndAgree } from '../e2e/harness/person.ts'
+import { Screen } from '../e2e/harness/screen.ts'
 import { type ControllerProcess, otherNetwork, startControllerProcess } from '../harness/controller-process.ts'
-import { launchBrowser } from './harness/browser.ts'
-import { openAndAgree } from './harness/person.ts'
-import { Screen } from './harness/screen.ts'
 
 let browser: Browser
 beforeAll(async () => {
