@@ -13,9 +13,8 @@ import { type Refusal, refusedStart } from './refused-start.ts'
 export const builtImages = process.env.TEST_IMAGES ?? join(root, '.anteroom/images')
 
 /**
- * Second byte of what the controllers of this process take of 10.0.0.0/8 and 127.0.0.0/8: apart from the usual ones, and another one for
- * each process. Neither a controller that somebody runs on this host, nor another run of the tests, nor what one that was killed has
- * left has the same addresses.
+ * Second byte of what the controllers of this process take of 10.0.0.0/8 and 127.0.0.0/8: apart from the usual ones, so that a controller
+ * that somebody runs here does not notice the tests, and by the process, so that links which a killed run has left are in nobody's way.
  */
 export const networkByte = 64 + (process.pid % 128)
 /** As in a network of /24. */
