@@ -67,8 +67,7 @@ export class CrashSweep {
   async #record(way: Way): Promise<Passing[]> {
     const told = new Told()
     const passed = await this.#modules.passedDuring(async () => {
-      if (way === 'start') return await this.#world.restart()
-      await stories[way](this.#cast(told))
+      await (way === 'start' ? this.#world.restart() : stories[way](this.#cast(told)))
       await pause(afterwardsMs)
     })
     const { leaks, lies, stuck } = await this.#world.recover(told)
@@ -77,8 +76,17 @@ export class CrashSweep {
     return passed
   }
 
-  /** A controller dies there; what is found after the next one has started. */
-  async crashAt({ point, way, standsFor, always }: CrashPoint): Promise<CrashResult> {
+  /**
+   * A controller dies there; what is found after the next one has started. A story that is told again may take another turn: where
+   * it does, it is told once more.
+   */
+  async crashAt(point: CrashPoint): Promise<CrashResult> {
+    const first = await this.#crashAt(point)
+    const isClean = [first.leaks, first.lies, first.stuck, first.lost].every((found) => found.length === 0)
+    return first.died || !isClean ? first : await this.#crashAt(point)
+  }
+
+  async #crashAt({ point, way, standsFor, always }: CrashPoint): Promise<CrashResult> {
     const told = new Told()
     const cast = this.#cast(told)
     const shownBefore = this.#world.site.shown()
@@ -94,8 +102,13 @@ export class CrashSweep {
     return { point, way, standsFor: standsFor.length, died, ...finding, lies: [...untold, ...lies] }
   }
 
+  /** Or soon after it has said that it is ready: what is left to do then is part of the start. */
   async #diesAtStart(): Promise<string[]> {
-    await this.#world.restart().catch(() => undefined)
+    const isStarted = await this.#world.restart().then(
+      () => true,
+      () => false,
+    )
+    if (isStarted) await Promise.race([this.#world.controller.died, pause(afterwardsMs)])
     return []
   }
 

@@ -19,8 +19,8 @@ test(`a controller that dies at any await that a session passes leaves nothing b
     printResults(results, sweep.sites)
     console.log(`${results.length} of ${points.length} moments were reached`)
     expect(results.flatMap(({ leaks, lies, stuck, lost }) => [...leaks, ...lies, ...stuck, ...lost])).toEqual([])
-    // A story that is told again may take another turn; few do.
-    expect(results.filter(({ died }) => !died).length).toBeLessThanOrEqual(results.length / 10)
+    // Some stories take another turn each time; few do, and of a handful of moments one may be among them.
+    expect(results.filter(({ died }) => !died).length).toBeLessThanOrEqual(Math.max(1, results.length / 10))
   } finally {
     await sweep.close()
   }
