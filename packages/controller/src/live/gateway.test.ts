@@ -122,6 +122,7 @@ describe('the gateway', () => {
   test('what a viewer typed before it left reaches a machine that is busy sending its picture', async () => {
     const gone = Promise.withResolvers<void>()
     const received = Promise.withResolvers<number>()
+    /** Updates of no rectangles. */
     const picture = Buffer.alloc(256 * 1024)
     const machine = await machineThat(async (socket) => {
       const { read } = await shakeHands(socket)
@@ -273,7 +274,8 @@ describe('a machine that misbehaves gives machine_lost', () => {
 })
 
 describe('slow and silent peers', () => {
-  const chunk = Buffer.alloc(64 * 1024, 7)
+  /** Bells: whole messages, wherever they are cut. */
+  const chunk = Buffer.alloc(64 * 1024, 2)
   /** Writes until it is told to wait; `waiting` says that it is. */
   const floodingMachine = async () => {
     const state = { bytes: 0, waiting: false }

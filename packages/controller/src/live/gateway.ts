@@ -102,16 +102,16 @@ async function relay(view: View, viewer: Duplex, scope: Scope): Promise<End> {
   machine.write(sharedClientInit)
   view.onOpen()
   const picture = new Picture(view.socket)
-  const confined = isConfined(view) ? withoutClipboard(picture.send, view, scope) : undefined
+  const { sink, broken } = withoutClipboard(picture.send, view, scope)
   return await Promise.race([
-    machine.forward(confined?.sink ?? picture.send).then((): End => 'machine_lost'),
-    ...(confined ? [confined.broken] : []),
-    toMachine({ viewer, machine, view, asSent: confined ? parseable : (message) => message }, scope),
+    machine.forward(sink).then((): End => 'machine_lost'),
+    broken,
+    toMachine({ viewer, machine, view }, scope),
     watch(view.socket, picture, scope),
   ])
 }
 
-/** From ServerInit on the machine's bytes go to the viewer as they are: one frame for what one read of the machine gave. */
+/** From ServerInit on: one frame for what one read of the machine gave. */
 class Picture {
   readonly #socket: WebSocket
   /** Something could not be sent at once: the viewer's kernel and ours have enough. */
@@ -134,10 +134,10 @@ class Picture {
   }
 }
 
-/** Whoever may not have the machine's clipboard: then what the machine says is parsed. For others it goes on as it is. */
+/** May the viewer not have what was copied in the machine? Asked each time: control is handed over while the view is open. */
 const isConfined = ({ access, policy }: View): boolean => access === 'view' || policy.clipboard_from_machine === 'off'
 
-/** `broken` resolves when it cannot be told any more where the clipboard is. */
+/** What the machine says, but for its clipboard. `broken` resolves when it cannot be told any more where that is. */
 function withoutClipboard(
   send: Sink,
   view: View,
@@ -147,8 +147,8 @@ function withoutClipboard(
   const broken = Promise.withResolvers<End>()
   const sink: Sink = (chunk, done) => {
     try {
-      const pieces = filter.push(chunk)
-      if (pieces.length > 0) send(Buffer.concat(pieces), done)
+      const [first, ...more] = filter.push(chunk)
+      if (first) send(more.length > 0 ? Buffer.concat([first, ...more]) : first, done)
       else done()
     } catch (error) {
       scope.log.warn({ error }, 'the screen of the machine does not speak RFB as allowed')
@@ -162,11 +162,9 @@ interface Inward {
   readonly viewer: Duplex
   readonly machine: Duplex
   readonly view: View
-  /** A viewer's message as the machine gets it. @throws RfbViolation */
-  readonly asSent: (message: Buffer) => Buffer
 }
 
-async function toMachine({ viewer, machine, view, asSent }: Inward, scope: Scope): Promise<End> {
+async function toMachine({ viewer, machine, view }: Inward, scope: Scope): Promise<End> {
   const filter = new ClientMessageFilter(() => view.access, view.policy)
   const input = new InputDetector()
   const held = new HeldInput()
@@ -179,7 +177,7 @@ async function toMachine({ viewer, machine, view, asSent }: Inward, scope: Scope
       for (const message of filter.push(chunk)) {
         if (input.isInput(message)) view.onInput()
         held.note(message)
-        await write(machine, asSent(message))
+        await write(machine, parseable(message))
       }
   } catch (error) {
     return viewerEnd(error, scope)

@@ -13,6 +13,7 @@ const compact = (n: number): number[] => {
   return n < 0x4000 ? [(n & 0x7f) | 0x80, n >> 7] : [(n & 0x7f) | 0x80, ((n >> 7) & 0x7f) | 0x80, n >> 14]
 }
 const compressed = fc.integer({ min: 0, max: 40_000 }).chain((n) => bytes(n).map((data) => [...compact(n), ...data]))
+const vmwareCursor = 0x574d5664
 const small = fc.integer({ min: 1, max: 9 })
 
 const rectangle = (encoding: number, payload: (width: number, height: number) => fc.Arbitrary<number[]>) =>
@@ -53,6 +54,9 @@ const rectangles = fc.oneof(
   rectangle(-239, (width, height) => bytes(width * height * 4 + Math.ceil(width / 8) * height)),
   rectangle(-307, () => prefixed(u32, 1)),
   rectangle(-308, () => prefixed((n) => [n / 16, 0, 0, 0], 16)),
+  rectangle(-261, () => bytes(1)),
+  rectangle(vmwareCursor, (width, height) => bytes(width * height * 8).map((masks) => [0, 0, ...masks])),
+  rectangle(vmwareCursor, (width, height) => bytes(width * height * 4).map((picture) => [1, 0, ...picture])),
   ...[-223, -258, -316].map((encoding) => rectangle(encoding, () => nothing)),
 )
 const update = fc
@@ -69,9 +73,26 @@ const other = fc.oneof(
   fc.constantFrom([2], [150], [250, 0, 1, 2]),
   prefixed((n) => [248, 0, 0, 0, 0, 0, 0, 1, n], 1),
 )
-const cutText = fc
-  .tuple(bytes(20), fc.boolean())
-  .map(([text, isExtended]) => [3, 0, 0, 0, ...u32(isExtended ? -text.length : text.length), ...text])
+const extended = (acts: number, ...data: number[]): number[] => [
+  3,
+  0,
+  0,
+  0,
+  ...u32(-(4 + data.length)),
+  acts,
+  0,
+  0,
+  1,
+  ...data,
+]
+const [caps, asksForIt, peeks, notifies, provides] = [0x1f, 0x02, 0x04, 0x08, 0x10]
+/** What is said about clipboards without anything of one. */
+const talk = fc.constantFrom(extended(caps, 0, 1, 0, 0), extended(asksForIt), extended(peeks))
+const cutText = fc.oneof(
+  bytes(20).map((text) => [3, 0, 0, 0, ...u32(text.length), ...text]),
+  fc.constantFrom([3, 0, 0, 0, 0, 0, 0, 0], extended(notifies), extended(0)),
+  fc.tuple(fc.constantFrom(provides, asksForIt | provides), bytes(20)).map(([acts, text]) => extended(acts, ...text)),
+)
 
 /** The memory of each chunk is used again, as the gateway does it. */
 const passedOn = (chunks: readonly Buffer[], dropsClipboard = true): Buffer => {
@@ -88,12 +109,16 @@ const passedOn = (chunks: readonly Buffer[], dropsClipboard = true): Buffer => {
 
 describe('what the machine says', () => {
   test('goes on to the last byte without its clipboard, however it is cut', () => {
-    const messages = fc.array(fc.oneof({ arbitrary: other, weight: 3 }, cutText), { maxLength: 8 })
+    const kept = fc.oneof({ arbitrary: other, weight: 3 }, talk).map((message) => ({ message, isKept: true }))
+    const cutOut = cutText.map((message) => ({ message, isKept: false }))
+    const messages = fc.array(fc.oneof({ arbitrary: kept, weight: 3 }, cutOut), { maxLength: 8 })
     const sizes = fc.array(fc.integer({ min: 1, max: 900 }), { minLength: 1 })
     fc.assert(
       fc.property(messages, sizes, (list, sizes) => {
-        const all = Buffer.concat([serverInit, ...list.map((one) => Buffer.from(one))])
-        const kept = Buffer.concat([serverInit, ...list.filter(([type]) => type !== 3).map((one) => Buffer.from(one))])
+        const streamOf = (part: typeof list) =>
+          Buffer.concat([serverInit, ...part.map(({ message }) => Buffer.from(message))])
+        const all = streamOf(list)
+        const kept = streamOf(list.filter(({ isKept }) => isKept))
         for (const chunks of [[all], cut(all, sizes)]) {
           expect(passedOn(chunks).equals(kept)).toBe(true)
           expect(passedOn(chunks, false).equals(all)).toBe(true)
@@ -122,6 +147,8 @@ describe('what the machine says', () => {
   test.each([
     ['a type that nobody knows', [9]],
     ['an encoding that nobody asked for', rect(5)],
+    ['an extended clipboard without flags', [3, 0, 0, 0, ...u32(-3), 0, 0, 0]],
+    ['a VMware cursor of an unknown type', rect(vmwareCursor, 2, 0)],
     ['the extended clipboard as an encoding', rect(0xc0a1e5ce)],
     ['PNG without having said so', rect(7, 0xa0)],
     ['Tight of an unknown kind', rect(7, 0xb0)],
@@ -138,16 +165,23 @@ describe('what the machine says', () => {
     expect(() => passedOn([other])).toThrow(RfbViolation)
   })
 
+  test('what calls itself talk about clipboards and is too long for that is cut out', () => {
+    const long = Buffer.from(extended(caps, ...Array.from({ length: 65 }, () => 7)))
+    expect(passedOn([serverInit, long, Buffer.of(2)])).toEqual(Buffer.concat([serverInit, Buffer.of(2)]))
+    expect(passedOn([serverInit, long], false)).toEqual(Buffer.concat([serverInit, long]))
+  })
+
   test('a clipboard of two gigabytes takes no memory', () => {
     const filter = new ServerMessageFilter(() => true)
-    filter.push(Buffer.concat([serverInit, Buffer.from([3, 0, 0, 0, 0x80, 0, 0, 0])]))
+    filter.push(Buffer.concat([serverInit, Buffer.from([3, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff])]))
     const part = Buffer.alloc(1024 * 1024)
-    for (let sent = 0; sent < 2048; sent++) expect(filter.push(part)).toEqual([])
-    expect(Buffer.concat(filter.push(Buffer.from([2])))).toEqual(Buffer.from([2]))
+    for (let sent = 0; sent < 2047; sent++) expect(filter.push(part)).toEqual([])
+    const end = Buffer.concat([part.subarray(1), Buffer.from([2])])
+    expect(Buffer.concat(filter.push(end))).toEqual(Buffer.from([2]))
   })
 })
 
-describe('what a viewer says to a machine whose answers are parsed', () => {
+describe('what a viewer says to a machine', () => {
   test('names no encoding whose length is not known, and each other one in its order', () => {
     const offered = [
       7,
@@ -164,12 +198,12 @@ describe('what a viewer says to a machine whose answers are parsed', () => {
       -239,
       -314,
       0xc0a1e5ce | 0,
-      0x574d5664,
+      vmwareCursor,
       -308,
       -224,
       -312,
     ]
-    const kept = [7, 16, 0, 1, -260, -26, -250, -239, -308, -224, -312]
+    const kept = [7, 16, 0, 1, -260, -26, -250, -239, 0xc0a1e5ce | 0, vmwareCursor, -308, -224, -312]
     const encodings = (list: number[]) => Buffer.from([2, 0, ...u16(list.length), ...list.flatMap(u32)])
     expect(parseable(encodings(offered))).toEqual(encodings(kept))
   })

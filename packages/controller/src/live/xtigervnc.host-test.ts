@@ -133,7 +133,13 @@ describe('Xtigervnc', () => {
     ['Tight with PNG', [-260, -26]],
     ['ZRLE', [16]],
     ['raw pixels', [0]],
-    ['all that noVNC offers', [1, 7, -260, 16, 5, 2, 21, 50, 0, -26, -254, -223, -224, -258, -308, -309, -307, -239]],
+    [
+      'all that noVNC offers',
+      [
+        ...[1, 50, 7, -260, 16, 21, 5, 2, 6, 0, -26, -254, -223, -224, -258, -261, -308, -309, -312, -313, -307],
+        ...[0xc0a1e5ce | 0, -316, 0x574d5664, -239],
+      ],
+    ],
   ])(
     'what it sends as %s is understood to the last byte, so that its clipboard can be left out',
     async (_, encodings) => {
