@@ -35,6 +35,17 @@ test('before the account owner agrees their page gets no screen and takes nothin
   expect(told.map(({ data }) => data)).toEqual([{ by: `visitor ${id}` }])
 })
 
+test('a browser that is the operator’s too gets no screen before it agrees either', async () => {
+  const session = await edge.newSession()
+  await edge.makeReady(session.id, endpoint)
+  const cookie = `${await edge.operatorVisit()}; ${await edge.visitorOf(session)}`
+  const headers = { cookie, 'x-anteroom-request': '1', origin: edge.url }
+  const post = (what: string) => edge.call('POST', `/v1/sessions/${session.id}/${what}`, undefined, headers)
+  expect(await problemOf(await post('tickets'))).toMatchObject({ status: 409, code: 'not_agreed' })
+  await post('agree')
+  expect((await post('tickets')).status).toBe(201)
+})
+
 test('an integrator whose own page told them says so with a key', async () => {
   const { id, page } = await readyVisit()
   expect((await edge.call('POST', `/v1/sessions/${id}/agree`)).status).toBe(204)

@@ -11,17 +11,21 @@ interface Edge {
 }
 
 /**
- * Whose ticket it will be. A browser may be the operator's and the account owner's at once, as where somebody tries this out: at the
- * screen it is the account owner's.
+ * Who of those that ask is at the screen. A browser may be the operator's and the account owner's at once, as where somebody tries
+ * this out: there it is the account owner's.
  */
-export async function ticketHolder(request: FastifyRequest, sessionId: string, edge: Edge): Promise<Holder> {
+export async function askerAtScreen(request: FastifyRequest, sessionId: string, edge: Edge): Promise<Principal | null> {
   const { principal } = request
-  if (principal?.kind !== 'operator') return holderOf(principal)
+  if (principal?.kind !== 'operator') return principal
   const visitor = (await principalsOf(request, edge)).find((one) => one.kind === 'visitor')
-  return holderOf(visitor?.kind === 'visitor' && visitor.sessionId === sessionId ? visitor : principal)
+  return visitor?.kind === 'visitor' && visitor.sessionId === sessionId ? visitor : principal
 }
 
-const holderOf = (principal: Principal | null): Holder => ({
+/** Whose a ticket that they ask for will be. */
+export const ticketHolder = async (request: FastifyRequest, sessionId: string, edge: Edge): Promise<Holder> =>
+  holderOf(await askerAtScreen(request, sessionId, edge))
+
+export const holderOf = (principal: Principal | null): Holder => ({
   principal: principalName(principal),
   cookie: principal && 'cookie' in principal ? principal.cookie : null,
   key: principal?.kind === 'key' ? { id: principal.id, hash: principal.hash } : null,

@@ -7,7 +7,7 @@ import { type Admission, type RfbEndpoint, webSocketOptions } from '../../live/l
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 import { reachedBy } from '../reach.ts'
 import { aboutRequest } from '../request-log.ts'
-import { principalsOf, ticketHolder } from '../ticket-holder.ts'
+import { askerAtScreen, holderOf, principalsOf } from '../ticket-holder.ts'
 import { noContent, sessionParams } from './parameters.ts'
 
 declare module 'fastify' {
@@ -133,8 +133,9 @@ export function ticketRoutes(app: HttpApp, context: RouteContext): void {
       const { sessions, live } = reachedBy(request, context)
       await sessions.rfbEndpoint(request.params.id)
       const { access, ttl_seconds: ttlSeconds, ...page } = request.body
-      const holder = await ticketHolder(request, request.params.id, context)
-      if (request.principal?.kind === 'visitor') await sessions.requireAgreement(request.params.id)
+      const asker = await askerAtScreen(request, request.params.id, context)
+      const holder = holderOf(asker)
+      if (asker?.kind === 'visitor') await sessions.requireAgreement(request.params.id)
       if (page.origin !== undefined && holder.cookie !== null) throw originOfCookie()
       const issued = await live.issueTicket(request.params.id, { access, ttlSeconds, holder, ...page })
       return reply.code(201).header('cache-control', 'no-store').send(issued)
