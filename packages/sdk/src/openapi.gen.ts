@@ -875,6 +875,7 @@ export interface paths {
                             session: components["schemas"]["Session"];
                             provider: components["schemas"]["Provider"] | null;
                             asked_by: string | null;
+                            is_yours: boolean;
                             agreed: boolean;
                             /** Format: date-time */
                             server_time: string;

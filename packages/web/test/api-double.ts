@@ -246,6 +246,7 @@ export class ApiDouble {
           viewers: this.#viewers(),
           server_time,
           may_paste: true,
+          is_yours: this.isOwner,
           idle_seconds: this.idleSeconds,
         })
       case 'POST /v1/sessions/SESSION/tickets': {

@@ -42,6 +42,11 @@ test('a browser that is the operator’s too gets no screen before it agrees eit
   const headers = { cookie, 'x-anteroom-request': '1', origin: edge.url }
   const post = (what: string) => edge.call('POST', `/v1/sessions/${session.id}/${what}`, undefined, headers)
   expect(await problemOf(await post('tickets'))).toMatchObject({ status: 409, code: 'not_agreed' })
+  const isYours = async (cookie: string): Promise<boolean> => {
+    const page = await edge.call('GET', `/v1/sessions/${session.id}/page`, undefined, { ...headers, cookie })
+    return ((await page.json()) as { is_yours: boolean }).is_yours
+  }
+  expect([await isYours(cookie), await isYours(await edge.operatorVisit())]).toEqual([true, false])
   await post('agree')
   expect((await post('tickets')).status).toBe(201)
 })

@@ -98,6 +98,21 @@ describe.each([
     expect(lastView().pressed).toEqual([])
   })
 
+  test('an operator who comes before anybody went on is not asked in their place, and sees the screen afterwards', async () => {
+    api.become(ready())
+    api.isOwner = false
+    api.access = 'view'
+    const page = await pages.newPage(device)
+    await page.goto(api.hostedUrl)
+    await page.getByRole('heading', { name: 'Nobody has gone on yet' }).waitFor()
+    await picture(page, 'too-early')
+    expect(await page.getByRole('button').count()).toBe(0)
+    api.agreed = true
+    api.tell({})
+    await page.locator('[data-testid=screen][data-live=connected]').waitFor()
+    expect(api.changes.filter((change) => change.includes('agree'))).toEqual([])
+  })
+
   /** To be looked at: `PICTURES=DIR`. */
   const picture = async (page: Page, name: string): Promise<void> => {
     const directory = process.env.PICTURES

@@ -7,8 +7,22 @@ import { Facts } from './facts.tsx'
 import { Sheet } from './sheet.tsx'
 import { type HostedPage, pageKey } from './use-hosted-page.ts'
 
-/** Before anything begins: what the sign-in is about, and whether the person wants it. The machine is made ready meanwhile. */
-export function Consent({ page }: { page: HostedPage }) {
+/** Before anything begins: the question to the person, and to nobody else. */
+export const Consent = ({ page }: { page: HostedPage }) =>
+  page.isYours ? <Question page={page} /> : <NotAgreedYet page={page} />
+
+/** What an operator sees who comes to look on too early. */
+const NotAgreedYet = ({ page }: { page: HostedPage }) => (
+  <Sheet title="Nobody has gone on yet">
+    <p>
+      {`Whoever connects ${page.provider.title} has not opened their link, or has not chosen to continue. The screen shows here as soon as they do.`}
+    </p>
+    <Facts page={page} />
+  </Sheet>
+)
+
+/** What the sign-in is about, and whether the person wants it. The machine is made ready meanwhile. */
+function Question({ page }: { page: HostedPage }) {
   const { session, provider } = page
   const client = useQueryClient()
   const queryKey = pageKey(session.id)

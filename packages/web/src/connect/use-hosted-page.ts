@@ -11,6 +11,8 @@ export interface HostedPage {
   readonly provider: ProviderSummary
   /** null: whoever runs this service. */
   readonly askedBy: string | null
+  /** false: an operator, who looks on. */
+  readonly isYours: boolean
   /** The person was told what it is about, and went on. */
   readonly agreed: boolean
   /** Who sees the screen. */
@@ -28,6 +30,7 @@ interface PageAnswer {
   /** null when its definition was removed meanwhile. */
   readonly provider: ProviderSummary | null
   readonly asked_by: string | null
+  readonly is_yours: boolean
   readonly agreed: boolean
   readonly viewers: readonly Viewer[]
   readonly may_paste: boolean
@@ -71,12 +74,13 @@ export function useHostedPage(sessionId: string) {
     enabled: arrival.isSuccess && typeof arrival.data === 'string',
     queryFn: async ({ signal }) => {
       const path = `/v1/sessions/${sessionId}/page`
-      const { session, provider, asked_by, agreed, viewers, may_paste, server_time, idle_seconds } =
+      const { session, provider, asked_by, is_yours, agreed, viewers, may_paste, server_time, idle_seconds } =
         await get<PageAnswer>(path, signal)
       return {
         session,
         provider: provider ?? removedProvider(session.provider),
         askedBy: asked_by,
+        isYours: is_yours,
         agreed,
         viewers,
         mayPaste: may_paste,

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { pagesInBrowser } from '../../test/pages-in-browser.ts'
 import {
   failed,
+  ready,
   sampleAudit,
   sampleConnection,
   sampleDiagnosis,
@@ -91,6 +92,23 @@ test('the dashboard explains a session: what, what to do, which lines say so, wh
   await page.getByText('free some, or lower limits.max_machines').waitFor()
   await page.getByText('Out of memory: Killed process 412').waitFor()
   await page.getByText('3 of 14 sessions of the last 24 hours ended so').waitFor()
+})
+
+test('the operator looks on at a session that is live, and at no other', async () => {
+  pages.api.operator.sessions = [ready(), failed({ id: `ses_${'z'.repeat(24)}` })]
+  pages.api.become(ready())
+  pages.api.agreed = true
+  pages.api.isOwner = false
+  pages.api.access = 'view'
+  const page = await newPage()
+  await page.goto(`${pages.api.url}/sign-in#token=once`)
+  const lookOn = page.getByRole('link', { name: 'Look on' })
+  await page.getByRole('button', { name: 'Failed' }).click()
+  await page.getByText(sampleDiagnosis.summary).waitFor()
+  expect(await lookOn.count()).toBe(0)
+  await page.getByRole('button', { name: 'Signing in' }).click()
+  const [tab] = await Promise.all([page.context().waitForEvent('page'), lookOn.click()])
+  await tab.getByRole('button', { name: 'Ask for control' }).waitFor()
 })
 
 test.each([

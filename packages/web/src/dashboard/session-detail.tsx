@@ -1,4 +1,5 @@
 import type { Session } from '@anteroom/contract'
+import { buttonClass } from '../design/button.tsx'
 import { capturedWords } from '../session/captured-words.ts'
 import { Timeline } from '../session/timeline.tsx'
 import styles from './dashboard.module.css'
@@ -25,6 +26,13 @@ export function SessionDetail({ session }: { session: Session }) {
     <div className={styles.detail}>
       <div>
         <SessionDiagnosis session={session} />
+        {session.status === 'ready' && (
+          <p>
+            <a className={buttonClass('quiet')} href={`/connect/${session.id}`} target="_blank" rel="noreferrer">
+              Look on
+            </a>
+          </p>
+        )}
         {captured && <p>{capturedWords(captured).join(' · ')}</p>}
         {session.machine_origin && <p>{originSentences[session.machine_origin]}</p>}
         <dl className={styles.ids}>

@@ -4,7 +4,7 @@ import { visitorCookie, visitorCookieOptions } from '../cookies.ts'
 import type { HttpApp, RouteContext } from '../http-deps.ts'
 import { reachedBy } from '../reach.ts'
 import { sessionFor } from '../session-for.ts'
-import { ticketHolder } from '../ticket-holder.ts'
+import { askerAtScreen, holderOf, ticketHolder } from '../ticket-holder.ts'
 import { noBody, noContent, sessionParams } from './parameters.ts'
 
 const tags = ['hosted page']
@@ -15,6 +15,8 @@ const hostedPage = z.object({
   provider: providerSummary.nullable(),
   /** Who asks, in words for the account owner; null: whoever runs this service. */
   asked_by: z.string().nullable(),
+  /** Whoever asks is not the operator, who may look on and decides nothing here for others. */
+  is_yours: z.boolean(),
   /** They were told all of this and chose to go on. */
   agreed: z.boolean(),
   /** For clocks that are wrong on the person's side. */
@@ -76,9 +78,10 @@ export function hostedPageRoutes(app: HttpApp, context: RouteContext): void {
       const { sessions, live } = reachedBy(request, context)
       const shown = await sessions.get(request.params.id)
       const { askedBy, agreed } = await sessions.announcement(shown.id)
-      const holder = await ticketHolder(request, shown.id, context)
+      const asker = await askerAtScreen(request, shown.id, context)
       return {
-        viewers: (await live.audience(shown.id, holder)).viewers,
+        viewers: (await live.audience(shown.id, holderOf(asker))).viewers,
+        is_yours: asker?.kind !== 'operator',
         session: { ...sessionFor(request.principal, shown), return_url: returns.ifAllowed(shown.return_url) },
         provider: providers.list().find(({ name }) => name === shown.provider) ?? null,
         asked_by: config.hosted_page.display_name ?? (askedBy === null ? null : await access.keys.nameOf(askedBy)),
