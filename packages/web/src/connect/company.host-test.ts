@@ -104,7 +104,7 @@ describe.each([
     api.access = 'view'
     const page = await pages.newPage(device)
     await page.goto(api.hostedUrl)
-    await page.getByRole('heading', { name: 'Nobody has gone on yet' }).waitFor()
+    await page.getByRole('heading', { name: 'Waiting for the account owner' }).waitFor()
     await picture(page, 'too-early')
     expect(await page.getByRole('button').count()).toBe(0)
     api.agreed = true

@@ -13,7 +13,7 @@ export const Consent = ({ page }: { page: HostedPage }) =>
 
 /** What an operator sees who comes to look on too early. */
 const NotAgreedYet = ({ page }: { page: HostedPage }) => (
-  <Sheet title="Nobody has gone on yet">
+  <Sheet title="Waiting for the account owner">
     <p>
       {`Whoever connects ${page.provider.title} has not opened their link, or has not chosen to continue. The screen shows here as soon as they do.`}
     </p>
