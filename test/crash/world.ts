@@ -12,6 +12,8 @@ import { codesOfDeath, type Told } from './stories.ts'
 const slotsAhead = 1
 /** Everything must have come right by then, from the moment when the next controller says that it is ready. */
 const patienceMs = 10_000
+/** The same where the first page was on its way: its browser loads it once more, which takes seconds where that is emulated. */
+const pagePatienceMs = 30_000
 
 /** What was found after a restart. */
 export interface Finding {
@@ -96,7 +98,7 @@ export class CrashWorld {
     const stuck: string[] = []
     const lies: string[] = []
     const lost: string[] = []
-    const sessions = await this.#settled(told, readyAt + patienceMs)
+    const sessions = await this.#settled(told, readyAt + (told.wasOpening ? pagePatienceMs : patienceMs))
     const recoveryMs = Math.round(performance.now() - startedAt)
     for (const session of sessions) {
       if (!isSettled(session, told)) stuck.push(`${session.id} is ${session.status} after ${recoveryMs} ms`)
