@@ -18,6 +18,7 @@ export const doctorChecks = [
   'integrity',
   'audit',
   'vault_key',
+  'vault_entries',
   'port',
   'certificate',
   'evidence',

@@ -3061,7 +3061,7 @@ export interface components {
             verdict: "ok" | "warning" | "failed";
             checks: {
                 /** @enum {string} */
-                name: "vmm" | "vmm_limits" | "acceleration" | "image" | "snapshot" | "network" | "firewall" | "addresses" | "memory" | "load" | "disk" | "clock" | "store" | "integrity" | "audit" | "vault_key" | "port" | "certificate" | "evidence" | "log" | "files" | "leftovers";
+                name: "vmm" | "vmm_limits" | "acceleration" | "image" | "snapshot" | "network" | "firewall" | "addresses" | "memory" | "load" | "disk" | "clock" | "store" | "integrity" | "audit" | "vault_key" | "vault_entries" | "port" | "certificate" | "evidence" | "log" | "files" | "leftovers";
                 /** @enum {string} */
                 verdict: "ok" | "warning" | "failed";
                 found: string;

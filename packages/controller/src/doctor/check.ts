@@ -8,6 +8,7 @@ import type { Images } from '../images/images.ts'
 import type { MachineDriver } from '../machines/driver.ts'
 import type { Snapshots } from '../snapshots/snapshots.ts'
 import type { Store } from '../store/store.ts'
+import type { Vault } from '../vault/vault.ts'
 
 /** What a part of the controller is, or why it could not be opened: the doctor comes to those that do not start, too. */
 export type Opened<T> = T | AppError
@@ -19,8 +20,7 @@ export interface Patient {
   readonly images: Images
   readonly store: Opened<Store>
   readonly audit: Opened<Pick<Audit, 'checkpoint' | 'verify'>>
-  /** The vault's only news is why it does not open. */
-  readonly vault: Opened<object>
+  readonly vault: Opened<Pick<Vault, 'verify' | 'rotation'>>
   readonly slots: Opened<Slots>
   readonly driver: Opened<MachineDriver>
   /** Builds what is missing; null: no controller runs that would. */

@@ -14,7 +14,7 @@ import type { FirewallState } from '../host/host.ts'
 import { createFakeDriver, FakeHost } from '../machines/fake/fake-driver.ts'
 import { logDirectory } from '../observe/observe.ts'
 import { openStore, type Store } from '../store/store.ts'
-import { backUpKey, openVault } from '../vault/vault.ts'
+import { backUpKey, openVault, type Vault } from '../vault/vault.ts'
 import { examine, type Patient } from './doctor.ts'
 
 export const scope = Scope.root('test', silentLog)
@@ -53,7 +53,7 @@ export class Ward {
   readonly slots = new FakeSlots('user')
   readonly patient: Patient
 
-  private constructor(home: string, store: Store, vault: object, audit: Audit) {
+  private constructor(home: string, store: Store, vault: Vault, audit: Audit) {
     this.home = home
     this.store = store
     const { host, slots } = this

@@ -21,6 +21,7 @@ import { network } from './checks/network.ts'
 import { port } from './checks/port.ts'
 import { snapshot } from './checks/snapshot.ts'
 import { store } from './checks/store.ts'
+import { vaultEntries } from './checks/vault-entries.ts'
 import { vaultKey } from './checks/vault-key.ts'
 import { vmm } from './checks/vmm.ts'
 import { vmmLimits } from './checks/vmm-limits.ts'
@@ -29,7 +30,8 @@ export type { Opened, Patient } from './check.ts'
 
 const checks: readonly Check[] = [
   ...[vmm, vmmLimits, acceleration, image, snapshot, network, firewall, addresses, memory, load],
-  ...[disk, clock, store, integrity, audit, vaultKey, port, certificate, evidence, log, files, leftovers],
+  ...[disk, clock, store, integrity, audit, vaultKey, vaultEntries, port, certificate, evidence],
+  ...[log, files, leftovers],
 ]
 
 /** A check that hangs says so, and does not keep the others' answers back. */

@@ -88,7 +88,10 @@ export async function startEdge({
   maxPerSubject = 'none',
   overrides,
 }: EdgeOptions = {}) {
+  // Of an edge that does not come about nothing is left.
+  await using made = new AsyncDisposableStack()
   const home = await mkdtemp(join(tmpdir(), 'anteroom-http-'))
+  made.defer(() => rm(home, { recursive: true }))
   const webRoot = join(home, 'web')
   await mkdir(join(webRoot, 'assets'), { recursive: true })
   await writeFile(join(webRoot, 'index.html'), '<!doctype html><title>dashboard</title>')
@@ -104,11 +107,11 @@ export async function startEdge({
     }),
     home,
   }
-  const store = await openStore(':memory:')
+  const store = made.adopt(await openStore(':memory:'), (opened) => opened.close())
   const events = createEvents({ store, clock })
   const audit = testAudit({ store, clock, log })
   const access = createAccess({ store, clock, events, audit, operators: config.operators })
-  const providers = await openProviders({ directories: [], demo: [demo], log })
+  const providers = made.adopt(await openProviders({ directories: [], demo: [demo], log }), (opened) => opened.close())
   const vault = await openVault({ keyFile: join(home, 'vault.key'), store, clock, audit })
   const connections = createConnections({ store, audit, vault })
   let url = ''
@@ -149,18 +152,10 @@ export async function startEdge({
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', body: 'anteroom_up 1\n' }),
     ...overrides,
   })
-  const stop = async (): Promise<void> => {
-    await http.close()
-    providers.close()
-    await store.close()
-    await rm(home, { recursive: true })
-  }
-  try {
-    url = await http.listen('127.0.0.1', port)
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  made.defer(() => http.close())
+  url = await http.listen('127.0.0.1', port)
+  const all = made.move()
+  const stop = (): Promise<void> => all.disposeAsync()
 
   /** Of the default project, unless it sees every one. */
   const key = (...scopes: KeyScope[]): Promise<string> => keyOf(defaultProjectId, ...scopes)
