@@ -8,13 +8,16 @@ import { resultsDirectory } from '../harness/places.ts'
 import { instanceOf, type MachinePlace, noTraces, tracesOf } from '../harness/traces.ts'
 import { launchBrowser } from './harness/browser.ts'
 import { loopbackGet } from './harness/loopback-get.ts'
-import { person, signInAsPerson } from './harness/person.ts'
+import { type Moments, person, signInAsPerson } from './harness/person.ts'
 
 const isRoot = process.getuid?.() === 0
-/** What is captured does not depend on the slot: one kind of provider is enough on the second one. */
+/**
+ * What is captured does not depend on the slot: one kind of provider is enough on the second one. There the password is pasted, where
+ * nothing may be copied out of the machine.
+ */
 const kinds = [
-  { kind: 'tap', isPossible: isRoot, websites: isRoot },
-  { kind: 'user', isPossible: true, websites: !isRoot },
+  { kind: 'tap', isPossible: isRoot, websites: isRoot, live: {}, pastesPassword: false },
+  { kind: 'user', isPossible: true, websites: !isRoot, live: { clipboard_from_machine: 'off' }, pastesPassword: true },
 ] as const
 
 let browser: Browser
@@ -23,10 +26,10 @@ beforeAll(async () => {
 })
 afterAll(() => browser?.close())
 
-describe.each(kinds)('connect an account on a $kind slot', ({ kind, isPossible, websites }) => {
+describe.each(kinds)('connect an account on a $kind slot', ({ kind, isPossible, websites, live, pastesPassword }) => {
   let controller: ControllerProcess
   beforeAll(async () => {
-    if (isPossible) controller = await startControllerProcess(kind, { network: { kind } })
+    if (isPossible) controller = await startControllerProcess(kind, { network: { kind }, live })
   })
   afterAll(() => controller?.remove())
 
@@ -39,6 +42,7 @@ describe.each(kinds)('connect an account on a $kind slot', ({ kind, isPossible, 
         halfway: async () => {
           await page.reload()
         },
+        pastesPassword,
       })
       expect(session.captured).toMatchObject({ kind: 'oauth2', tokens: expect.arrayContaining(['refresh_token']) })
 
@@ -56,6 +60,7 @@ describe.each(kinds)('connect an account on a $kind slot', ({ kind, isPossible, 
       const page = await newPage()
       const { session, credential, place } = await connect(controller, kind, page, 'demo-site', {
         atLogin: () => picture(page, `live-${kind}-demo-site`),
+        pastesPassword: true,
       })
       expect(session.captured).toMatchObject({ kind: 'website', session_storage: 2, local_storage: 3 })
       await expectSignedIn(credential)
@@ -86,7 +91,7 @@ async function connect(
   kind: 'tap' | 'user',
   page: Page,
   provider: string,
-  moments: { atLogin: () => Promise<void>; halfway?: () => Promise<void> },
+  moments: Moments & { readonly atLogin: () => Promise<void> },
 ): Promise<{ session: Session; credential: Credential; place: MachinePlace }> {
   const askedAt = performance.now()
   const created = await api.createSession(provider, `${person.name}@example.com`)

@@ -13,6 +13,8 @@ export interface Moments {
   readonly withinName?: () => Promise<void>
   /** The name is typed, the password not yet. */
   readonly halfway?: () => Promise<void>
+  /** The password comes from the clipboard of the person's own computer, as from a password manager. */
+  readonly pastesPassword?: boolean
 }
 
 /** Opens the link that the integrator sent, reads what it is about, and goes on. */
@@ -51,9 +53,16 @@ export async function signInAsPerson(page: Page, hostedUrl: string, provider: st
     await screen.connected()
     await screen.click(await screen.see(focusColour, 'the password field again', isBelow))
   }
-  await screen.type(person.password)
+  if (moments.pastesPassword) await paste(person.password, page, screen)
+  else await screen.type(person.password)
   await screen.click(await screen.see(colours.button, 'the button to sign in'))
   if (provider !== 'demo') return
   await screen.see(palette.idpConsent.band, 'the consent page')
   await screen.click(await screen.see(palette.idpConsent.button, 'the button to allow'))
+}
+
+async function paste(text: string, page: Page, screen: Screen): Promise<void> {
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await page.evaluate((copied) => navigator.clipboard.writeText(copied), text)
+  await screen.press('Control+v')
 }
