@@ -25,7 +25,6 @@ export function SessionDetail({ session }: { session: Session }) {
   return (
     <div className={styles.detail}>
       <div>
-        <SessionDiagnosis session={session} />
         {session.status === 'ready' && (
           <p>
             <a className={buttonClass('quiet')} href={`/connect/${session.id}`} target="_blank" rel="noreferrer">
@@ -33,6 +32,7 @@ export function SessionDetail({ session }: { session: Session }) {
             </a>
           </p>
         )}
+        <SessionDiagnosis session={session} />
         {captured && <p>{capturedWords(captured).join(' · ')}</p>}
         {session.machine_origin && <p>{originSentences[session.machine_origin]}</p>}
         <dl className={styles.ids}>
