@@ -142,7 +142,7 @@ describe.each(['tap', 'user'] as const)('%s slots', (kind) => {
       expect(await knock(one.slot.ip, 8080)).toBe(false)
 
       const run = (command: string) => ask(one.slot, 7000, `/cgi-bin/sh?${encodeURIComponent(command)}`, scope)
-      const connect = (ip: string, port: number) => run(`timeout 5 nc -w 1 ${ip} ${port}`)
+      const connect = (ip: string, port: number) => run(`timeout 5 nc -w 2 ${ip} ${port}`)
       const ping = (ip: string) => run(`ping -c 1 -W 1 ${ip}`)
       const lookUp = (server: string) => run(`nslookup -timeout=1 -retry=1 localhost ${server}`)
       // The means work: they reach the guest itself, and the listener is reached from the host.
