@@ -79,7 +79,8 @@ attemptTable('vault', [
   {
     id: 'A8',
     attempt: 'a credential is rolled back to an older version',
-    refusal: 'version, head and content no longer agree, or the version was seen to be higher (`vault_unavailable`)',
+    refusal:
+      'version, head and content no longer agree, the version was seen to be higher, or all connections together do not add up (`vault_unavailable`)',
     run: (tally) =>
       attackRows(tally, {
         'the old content in the new row': ({ world, bob }) => copy(content, bob, 1, bob, 2).execute(world.store.db),
@@ -101,6 +102,15 @@ attemptTable('vault', [
           ),
         'the form of before owners': ({ world, bob }) =>
           sql`update credentials set format = 1 where connection_id = ${bob}`.execute(world.store.db),
+        'all rows of the connection as they were before': async ({ world, bob }) => {
+          const { db } = world.store
+          const connection = await db.selectFrom('connections').selectAll().where('id', '=', bob).execute()
+          const credentials = await db.selectFrom('credentials').selectAll().where('connection_id', '=', bob).execute()
+          await world.keep('version 3', bob)
+          await db.deleteFrom('connections').where('id', '=', bob).execute()
+          await db.insertInto('connections').values(connection).execute()
+          await db.insertInto('credentials').values(credentials).execute()
+        },
         'the count of changes turned back': async ({ world, bob }) => {
           await sql`update vault_state set sequence = 1`.execute(world.store.db)
           await sql`update connections set version = 1 where id = ${bob}`.execute(world.store.db)

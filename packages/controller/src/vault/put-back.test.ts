@@ -49,16 +49,22 @@ test('what was not touched adds up, after every kind of change', async () => {
   expect(await putBack()).toBeNull()
 })
 
-test('a whole connection that is put back: its next read is refused, and it does not add up', async () => {
+test('a whole connection that is put back: it is refused, in a new process too, until the operator takes it as it is', async () => {
   const restore = await takeCopy(alice)
   await world.keep('second', alice)
   await restore()
   await expect(world.vault.read(alice)).rejects.toMatchObject(unavailable)
   expect(await putBack()).toMatch(/put back to an older version/)
-  // What a new process cannot know of one connection, it knows of all of them together.
+  // What a new process cannot know of one connection, it knows of all of them together: it gives none.
   await world.reopen()
-  expect((await readCredential(world.vault, alice)).version).toBe(1)
+  for (const id of [alice, bob])
+    await expect(world.vault.read(id)).rejects.toMatchObject({
+      ...unavailable,
+      detail: expect.stringMatching(/put back to an older version.*vault accept/),
+    })
   expect(await putBack()).toMatch(/put back to an older version/)
+  await world.reopen({ acceptPutBack: true })
+  expect((await readCredential(world.vault, alice)).version).toBe(1)
 })
 
 test('a connection that comes back after it was deleted does not add up', async () => {

@@ -113,7 +113,7 @@ export async function restoreVault(parts: RingParts, { path, lock }: BackupFile,
       const own = await tx.selectFrom('vault_state').select('sequence').executeTakeFirst()
       const next = await heads.accept(tx, Math.max(sequence, own?.sequence ?? 0) + 1)
       const ring = new KeyRing([...keys, newVaultKey('derived')], current.id)
-      const report = await verifyVault({ store: { db: tx }, ring, heads }, scope)
+      const report = await verifyVault({ store: { db: tx, transaction: (work) => work(tx) }, ring, heads }, scope)
       if (report.unreadable.length > 0 || report.put_back !== null)
         throw new Error(`what is in it does not open: ${report.unreadable[0]?.why ?? report.put_back}`)
       // The mark was made with another key: from here to the new one there is none.

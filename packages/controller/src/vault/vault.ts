@@ -121,6 +121,8 @@ interface Inside {
 
 class DatabaseVault implements Vault {
   readonly #inside: Inside
+  /** What is wrong with all connections together; looked at once, for what this process wrote itself it knows. */
+  #putBack: Promise<string | undefined> | undefined
   /** Somebody read the database when its log was to be emptied. */
   #mustEmptyLog = false
 
@@ -163,6 +165,7 @@ class DatabaseVault implements Vault {
 
   async read(connectionId: string): Promise<Secret<Buffer>> {
     const { store, audit, entries } = this.#inside
+    await this.#requireWhole()
     const { id, version, json } = await guarded(
       `The credential of ${connectionId} was changed or damaged in the database`,
       () => entries.newest(connectionId),
@@ -210,7 +213,29 @@ class DatabaseVault implements Vault {
   }
 
   async run(scope: Scope): Promise<void> {
-    await Promise.all([this.#inside.rotation.run(scope), this.#keepUp(scope)])
+    // Now, so that nobody who reads has to wait for it.
+    const look = this.#requireWhole().catch((error: unknown) =>
+      scope.log.error({ error }, 'the vault gives no credential'),
+    )
+    await Promise.all([look, this.#inside.rotation.run(scope), this.#keepUp(scope)])
+  }
+
+  async #requireWhole(): Promise<void> {
+    const { heads, store } = this.#inside
+    this.#putBack ??= heads.audit(store)
+    const look = this.#putBack
+    const found = await guarded('The connections of the vault cannot be compared', () => look).catch(
+      (error: unknown) => {
+        // What kept it from looking may be gone the next time.
+        if (this.#putBack === look) this.#putBack = undefined
+        throw error
+      },
+    )
+    if (found !== undefined)
+      throw unavailable(
+        `The database is not as the vault left it: ${found}. No credential is given, for it may not be the newest. Bring the newest ` +
+          'database back; if this one is meant, say so: npm run anteroom -- vault accept',
+      )
   }
 
   /** What could not be done when it was due. */

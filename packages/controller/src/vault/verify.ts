@@ -22,12 +22,14 @@ export interface VaultReport {
   readonly put_back: string | null
 }
 
+type Queried = Pick<Store, 'db' | 'transaction'>
+
 const page = 100
 const mostNamed = 100
 
 /** Opens every entry as a read would, and adds up what is in force. Between pages everybody else has their turn. */
 export async function verifyVault(
-  { store, ring, heads }: { readonly store: Pick<Store, 'db'>; readonly ring: KeyRing; readonly heads: Heads },
+  { store, ring, heads }: { readonly store: Queried; readonly ring: KeyRing; readonly heads: Heads },
   scope: Scope,
 ): Promise<VaultReport> {
   const byKey: Record<string, number> = {}
@@ -49,7 +51,7 @@ export async function verifyVault(
     after = last.entry.id
     await scope.clock.delay(0)
   }
-  const put_back = (await heads.audit(store.db)) ?? null
+  const put_back = (await heads.audit(store)) ?? null
   return { entries, opened, by_key: byKey, current_key: ring.current.id, unreadable, put_back }
 }
 
@@ -73,7 +75,7 @@ async function whyNot(
   return isTrue ? undefined : 'its connection was changed'
 }
 
-async function readPage({ db }: Pick<Store, 'db'>, after: string) {
+async function readPage({ db }: Queried, after: string) {
   const rows = await db
     .selectFrom('credentials as c')
     .innerJoin('connections as n', 'n.id', 'c.connection_id')
