@@ -4,13 +4,11 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { AppError, newId, systemClock } from '@anteroom/base'
 import { type DoctorCheck, type DoctorCheckName, doctorChecks, doctorReport } from '@anteroom/contract'
-import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FakeSlots } from '../../test/session-world.ts'
 import { testAudit } from '../../test/test-audit.ts'
 import type { Config } from '../config.ts'
 import { createFakeDriver, type FakeHost } from '../machines/fake/fake-driver.ts'
-import { TestVault } from '../vault/test-vault.fixture.ts'
 import { firewallOf, image, imagesOf, measurement, scope, Ward, walls } from './doctor.fixture.ts'
 import { examine, type Patient } from './doctor.ts'
 
@@ -24,13 +22,6 @@ beforeEach(async () => {
   ;({ home, host, slots, patient } = ward)
 })
 afterEach(() => ward.close())
-
-/** As a controller on the same state directory stores something. */
-async function withVault(work: (vault: TestVault) => Promise<unknown>): Promise<void> {
-  const vault = await TestVault.at(home)
-  await work(vault)
-  await vault.store.close()
-}
 
 const missing = new AppError('image_missing', { detail: 'images has no current image' })
 const configured = (over: object): Config => ward.configured(over)
@@ -214,29 +205,6 @@ const breaks: readonly [DoctorCheckName, string, Break, DoctorCheck['verdict'], 
   ],
   [
     'vault_entries',
-    'has one that does not open',
-    async () => {
-      await withVault((vault) => vault.keep('token'))
-      await ward.store.db.updateTable('credentials').set({ ciphertext: 'AAAA' }).execute()
-      return {}
-    },
-    'failed',
-    /1 of 1 credentials do not open: ./,
-  ],
-  [
-    'vault_entries',
-    'has lost one that nobody deleted',
-    async () => {
-      await withVault((vault) => vault.keep('token'))
-      await sql`drop trigger data_key_goes_first`.execute(ward.store.db)
-      await ward.store.db.deleteFrom('connections').execute()
-      return {}
-    },
-    'failed',
-    /0 connections have a credential, and it should be 1/,
-  ],
-  [
-    'vault_entries',
     'is under a rotation that does not end',
     async () => {
       const requested_at = Date.now() - 2 * 3_600_000
@@ -375,11 +343,6 @@ describe.each(breaks)('%s', (name, what, breakIt, verdict, words) => {
     expect(result).toMatchObject({ verdict, found: expect.stringMatching(words) })
     expect(result.remedy).toMatch(/.{10}/)
   })
-})
-
-test('credentials that were stored open, and are counted', async () => {
-  await withVault(async (vault) => [await vault.keep('one'), await vault.keep('two')])
-  expect(await check('vault_entries')).toMatchObject({ verdict: 'ok', found: 'all 2 credentials open' })
 })
 
 test('each check is broken by a test', () => {
