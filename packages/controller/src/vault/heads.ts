@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { Secret } from '@anteroom/base'
 import { sql } from 'kysely'
 import type { Db, Store, Tx } from '../store/store.ts'
@@ -100,12 +101,8 @@ export class Heads {
 
   async #judge(db: Db): Promise<string | undefined> {
     const { heads, sum } = await this.state(db)
-    const { rows } = await sql<{ lost: number }>`
-      select count(*) as lost from connections n where n.version > 0 and not exists
-        (select 1 from credentials c where c.connection_id = n.id and c.version = n.version)`.execute(db)
-    const lost = rows[0]?.lost ?? 0
-    if (lost > 0) return `connections that lost their newest credential: ${lost}`
     const found = await this.#total(db)
+    if (found.lost > 0) return `connections that lost their newest credential: ${found.lost}`
     if (found.heads === heads && found.sum === sum) return undefined
     return found.heads === heads
       ? 'a connection, or more than one, was put back to an older version'
@@ -114,27 +111,29 @@ export class Heads {
 
   /** Takes what is there as it is: at the beginning, and when the operator says so. Gives the count. */
   async accept(tx: Tx, sequence: number): Promise<number> {
-    await this.#write(tx, { sequence, ...(await this.#total(tx)) })
+    const { heads, sum } = await this.#total(tx)
+    await this.#write(tx, { sequence, heads, sum })
     return sequence
   }
 
-  async #total(db: Db): Promise<Pick<State, 'heads' | 'sum'>> {
-    let total = 0n
-    let heads = 0
+  /** `lost`: connections whose newest credential is not there. Between pages everybody else has their turn. */
+  async #total(db: Db): Promise<Pick<State, 'heads' | 'sum'> & { readonly lost: number }> {
+    let [total, heads, lost] = [0n, 0, 0]
     for (let after = ''; ; ) {
-      const page = await db
-        .selectFrom('connections')
-        .select(['id', 'head'])
-        .where('id', '>', after)
-        .where('head', 'is not', null)
-        .orderBy('id')
-        .limit(500)
-        .execute()
-      for (const { head } of page) total += this.#summand(head ?? '')
-      heads += page.length
-      const last = page.at(-1)
-      if (!last) return { heads, sum: hex(total) }
+      const { rows } = await sql<{ id: string; head: string | null; isLost: number }>`
+        select n.id, n.head, n.version > 0 and not exists
+          (select 1 from credentials c where c.connection_id = n.id and c.version = n.version) as isLost
+        from connections n where n.id > ${after} order by n.id limit 500`.execute(db)
+      for (const { head, isLost } of rows) {
+        lost += isLost
+        if (head === null) continue
+        heads += 1
+        total += this.#summand(head)
+      }
+      const last = rows.at(-1)
+      if (!last) return { heads, sum: hex(total), lost }
       after = last.id
+      await setImmediate()
     }
   }
 
