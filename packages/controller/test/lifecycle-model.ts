@@ -156,7 +156,11 @@ class Story {
     )
     await this.look()
     // What waits is looked at every half a minute, and at each start: no test waits that long.
-    if (this.#hasKilledWaiting) await this.tell({ do: 'restart' })
+    if (this.#hasKilledWaiting) {
+      // A monitor that does not answer this one look is not taken for dead before the next.
+      world.host.failNoMore()
+      await this.tell({ do: 'restart' })
+    }
     await this.#rests()
     for (const session of this.#ended.values()) {
       // Nothing is said to be handed over that is not in the vault, and nothing is in it that was not.

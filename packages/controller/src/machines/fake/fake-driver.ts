@@ -20,6 +20,11 @@ export class FakeHost {
     this.#failures.push({ method, error })
   }
 
+  /** What was to fail and has not yet does not. */
+  failNoMore(): void {
+    this.#failures.length = 0
+  }
+
   /** The monitor is gone; its files are still there. */
   kill(id: string, evidence: Partial<MachineEvidence> = {}): void {
     const machine = this.#machine(id)
