@@ -59,11 +59,11 @@ export function parseable(message: Buffer): Buffer {
   const offered: number[] = []
   for (let at = 4; at < message.length; at += 4) offered.push(message.readInt32BE(at))
   const kept = offered.filter((encoding) => known.has(encoding) || isLevel(encoding))
-  const confined = Buffer.alloc(4 + 4 * kept.length)
-  confined.writeUInt8(setEncodings, 0)
-  confined.writeUInt16BE(kept.length, 2)
-  for (const [index, encoding] of kept.entries()) confined.writeInt32BE(encoding, 4 + 4 * index)
-  return confined
+  const shortened = Buffer.alloc(4 + 4 * kept.length)
+  shortened.writeUInt8(setEncodings, 0)
+  shortened.writeUInt16BE(kept.length, 2)
+  for (const [index, encoding] of kept.entries()) shortened.writeInt32BE(encoding, 4 + 4 * index)
+  return shortened
 }
 
 /** Takes the header at `at`, and gives what takes the next. */
