@@ -26,7 +26,7 @@ export function SessionDetail({ session }: { session: Session }) {
     <div className={styles.detail}>
       <div>
         {session.status === 'ready' && (
-          <p>
+          <p className={styles.lookOn}>
             <a className={buttonClass('quiet')} href={`/connect/${session.id}`} target="_blank" rel="noreferrer">
               Look on
             </a>
